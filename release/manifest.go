@@ -1,0 +1,122 @@
+package release
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Manifest lists the files of a release, with where they came from. Beside a slot's files it stands as .manifest,
+// and says which of them a release put there.
+type Manifest struct {
+	Module     string  `json:"module"`
+	Version    Version `json:"version"`
+	Repository string  `json:"repository,omitempty"` // the URL that the release came from, without user or password
+	Commit     string  `json:"commit,omitempty"`
+	Files      []Entry `json:"files"` // sorted by path, each path once
+}
+
+// Entry is a file or symbolic link of a manifest.
+type Entry struct {
+	Path       string `json:"path"`
+	Length     int64  `json:"length"`
+	SHA256     string `json:"sha256,omitempty"` // lower-case hex; "" for a link
+	Executable bool   `json:"executable,omitempty"`
+	Link       string `json:"link,omitempty"` // a link's target
+}
+
+// Find returns the entry of a path.
+func (m *Manifest) Find(path string) (Entry, bool) {
+	i, found := slices.BinarySearchFunc(m.Files, path, func(e Entry, path string) int { return strings.Compare(e.Path, path) })
+	if !found {
+		return Entry{}, false
+	}
+	return m.Files[i], true
+}
+
+// HasBelow reports whether the manifest has a file below the directory dir.
+func (m *Manifest) HasBelow(dir string) bool {
+	i, _ := slices.BinarySearchFunc(m.Files, dir+"/", func(e Entry, path string) int { return strings.Compare(e.Path, path) })
+	return i < len(m.Files) && strings.HasPrefix(m.Files[i].Path, dir+"/")
+}
+
+// Size returns the length of all files together, in bytes.
+func (m *Manifest) Size() int64 {
+	var sum int64
+	for _, e := range m.Files {
+		sum += e.Length
+	}
+	return sum
+}
+
+// Encode writes the manifest as compact JSON, its files sorted. What Encode wrote, ParseManifest reads to the same.
+func (m *Manifest) Encode() ([]byte, error) {
+	slices.SortFunc(m.Files, func(a, b Entry) int { return strings.Compare(a.Path, b.Path) })
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	return json.Marshal(m)
+}
+
+// ParseManifest reads a manifest and refuses one that is not whole: paths that leave the slot, a path twice or out of order,
+// a file below another file, lengths below zero, digests that are none.
+func ParseManifest(data []byte) (*Manifest, error) {
+	m := new(Manifest)
+	if err := json.Unmarshal(data, m); err != nil {
+		return nil, fmt.Errorf("manifest: %w", err)
+	}
+	return m, m.check()
+}
+
+func (m *Manifest) check() error {
+	if m.Version.IsZero() {
+		return fmt.Errorf("manifest: got no version")
+	}
+	seen := make(map[string]bool, len(m.Files))
+	for i, e := range m.Files {
+		if err := CheckPath(e.Path); err != nil {
+			return fmt.Errorf("manifest: %w", err)
+		}
+		if i > 0 && m.Files[i-1].Path >= e.Path {
+			return fmt.Errorf("manifest: got %q after %q, want each path once, in order", e.Path, m.Files[i-1].Path)
+		}
+		for dir := range parents(e.Path) {
+			if seen[dir] {
+				return fmt.Errorf("manifest: got %q below the file %q", e.Path, dir)
+			}
+		}
+		seen[e.Path] = true
+		if err := e.check(); err != nil {
+			return fmt.Errorf("manifest: %s: %w", e.Path, err)
+		}
+	}
+	return nil
+}
+
+func (e Entry) check() error {
+	switch {
+	case e.Length < 0:
+		return fmt.Errorf("length: got %d, want 0 or more", e.Length)
+	case e.Link != "" && (e.SHA256 != "" || e.Length != 0 || e.Executable):
+		return fmt.Errorf("got a link with a length, a digest or an executable bit")
+	case e.Link != "":
+		return CheckLink(e.Path, e.Link)
+	}
+	if digest, err := hex.DecodeString(e.SHA256); err != nil || len(digest) != 32 || strings.ToLower(e.SHA256) != e.SHA256 {
+		return fmt.Errorf("sha256: got %q, want 64 lower-case hex digits", e.SHA256)
+	}
+	return nil
+}
+
+// parents yields the directories above a path, the nearest to the root first.
+func parents(path string) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for i, r := range path {
+			if r == '/' && !yield(path[:i]) {
+				return
+			}
+		}
+	}
+}
