@@ -99,12 +99,11 @@ type exactReader struct {
 func (e *exactReader) Read(p []byte) (int, error) {
 	if e.left == 0 {
 		var one [1]byte
-		if n, err := e.r.Read(one[:]); n > 0 {
+		n, err := e.r.Read(one[:])
+		if n > 0 {
 			return 0, fmt.Errorf("got more bytes than announced")
-		} else if err != nil {
-			return 0, err
 		}
-		return 0, io.EOF
+		return 0, err
 	}
 	if int64(len(p)) > e.left {
 		p = p[:e.left]
