@@ -47,7 +47,8 @@ func ParseChannel(text string) (Channel, error) {
 		if v == nil {
 			return Channel{}, wrong
 		}
-		terms[i] = strings.TrimSpace(match[1] + " " + v.String())
+		// as it was written: "~> 1.2" allows 1.9, and "~> 1.2.0", which v.String gives, does not
+		terms[i] = strings.TrimSpace(match[1] + " " + v.Original())
 	}
 	constraint, err := goversion.NewConstraint(strings.Join(terms, ", "))
 	if err != nil {
