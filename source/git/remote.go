@@ -54,7 +54,10 @@ func (s *Source) dial(ctx context.Context, progress func(received, total int64))
 		}
 	} else {
 		c.wire = &wire{base: s.opt.Transport, arrived: c.arrived}
-		c.session, err = githttp.NewClient(c.wire.client()).NewUploadPackSession(&end, s.httpAuth())
+		var session transport.UploadPackSession
+		if session, err = githttp.NewClient(c.wire.client()).NewUploadPackSession(&end, s.httpAuth()); err == nil {
+			c.session = session
+		}
 	}
 	if err == nil {
 		c.refs, err = c.session.AdvertisedReferencesContext(c.ctx)
@@ -83,7 +86,10 @@ func openSSH(ctx context.Context, end *transport.Endpoint, auth *gitssh.PublicKe
 	}()
 	select {
 	case o := <-done:
-		return o.session, o.err
+		if o.err != nil {
+			return nil, o.err // go-git's session is a nil that does not look like one
+		}
+		return o.session, nil
 	case <-ctx.Done():
 		go func() {
 			if o := <-done; o.err == nil {
