@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"syscall"
 	"testing"
 
 	"moult/disk/disktest"
@@ -98,6 +99,28 @@ func assertWhole(t testing.TB, where string, d *disktest.Disk) (versions string)
 	default:
 		t.Errorf("%s: updater: got version %q, want 2.0 or 2.1", where, updater[".version"])
 	}
+	// Where the new version is main, the old one stands whole beside it, to go back to.
+	for _, m := range []struct {
+		name, prev string
+		isNew      bool
+		old        tree
+	}{
+		{"irrigation", "1.9.0", irrigation[".version"] == "1.10.0", irrigationOld},
+		{"updater", "2.0", updater[".version"] == "2.1", updaterOld},
+	} {
+		prev := files(t, d, m.name+"/prev")
+		if !m.isNew {
+			continue
+		}
+		if prev[".version"] != m.prev {
+			t.Errorf("%s: %s/prev: got version %q, want %s", where, m.name, prev[".version"], m.prev)
+		}
+		for name, content := range m.old {
+			if prev[name] != content && ownBefore[name] != prev[name] {
+				t.Errorf("%s: %s/prev/%s: got %q, want %q", where, m.name, name, prev[name], content)
+			}
+		}
+	}
 	if got := files(t, d, "config")["moult.json"]; got != "{}" {
 		t.Errorf("%s: configuration: got %q", where, got)
 	}
@@ -160,6 +183,39 @@ func powerCuts(t *testing.T, fresh *disktest.Disk, specs []moduleSpec, work func
 	t.Logf("%d operations, %d cuts, %d cuts of the recovery; found after the first recovery: %v", whole.Ops(), cuts, again, seen)
 	if len(seen) < 2 {
 		t.Errorf("every cut was found as %v: the cuts cannot have covered the switch", seen)
+	}
+}
+
+// TestDiskErrorAtEveryOperation lets one operation fail, as on a full or a worn disk. The update may fail;
+// the next start finds the old or the new version whole, and can update.
+func TestDiskErrorAtEveryOperation(t *testing.T) {
+	for name, kind := range diskKinds {
+		t.Run(name, func(t *testing.T) {
+			fresh, specs := cutDevice(t, kind, false)
+			whole := fresh.Copy()
+			must(t, start(whole, specs...).updateAll())
+			failed := 0
+			for n := range whole.Ops() {
+				for _, err := range []error{syscall.ENOSPC, syscall.EIO} {
+					where := fmt.Sprintf("%v at operation %d (%s)", err, n, whole.Trace()[n])
+					d := fresh.Copy()
+					d.FailAt(n, err)
+					if start(d, specs...).updateAll() != nil {
+						failed++
+					}
+					d.FailAt(-1, nil)
+					must(t, start(d, specs...).recoverAll())
+					assertWhole(t, where, d)
+					must(t, start(d, specs...).updateAll())
+					if got := assertWhole(t, where, d); got != "1.10.0 2.1" {
+						t.Errorf("%s: done again: got %s", where, got)
+					}
+				}
+			}
+			if failed < whole.Ops() {
+				t.Errorf("%d of %d faults failed an update: most should", failed, 2*whole.Ops())
+			}
+		})
 	}
 }
 
