@@ -3,6 +3,7 @@ module moult
 go 1.26.0
 
 require (
+	github.com/google/go-cmp v0.7.0
 	github.com/hashicorp/go-version v1.9.0
 	github.com/tailscale/hujson v0.0.0-20260727124030-b80ff77dac4f
 )

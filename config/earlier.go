@@ -42,7 +42,8 @@ func (n node) moduleA(name string) {
 	n.needs("gitrepo", `want an object such as {"url": "https://github.com/owner/name"}`, keys{
 		"gitrepo": func(v node) {
 			m.at = v
-			v.object(keys{"url": func(v node) { m.hasURL, m.URL = true, v.checked(CheckURL) }})
+			m.noURL = v.kind() == '{'
+			v.object(keys{"url": func(v node) { m.noURL, m.URL = false, v.checked(CheckURL) }})
 		},
 	})
 	n.addEarlier(m)
@@ -64,7 +65,6 @@ func (n node) moduleB() {
 	m := placed{Module: Module{Dir: DefaultDir, Root: true}, at: n}
 	n.needs("url", wantRepository, keys{
 		"url": func(v node) {
-			m.hasURL = true
 			if m.URL = v.checked(CheckURL); m.URL == "" {
 				return
 			}

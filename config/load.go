@@ -106,7 +106,7 @@ func (l *loader) together() {
 		if root != nil && !m.Root && root.isSlot(lower) {
 			m.at.wrong("got the name %s, which is a directory of the module %s at the device's root, want another", shown(m.Name), shown(root.Name))
 		}
-		if m.URL == "" && !m.hasURL && !l.knows {
+		if m.noURL && !l.knows {
 			m.at.at("url").wrong(`got none, %s, or a "gateway" or "repository" that knows the module`, wantRepository)
 		}
 	}

@@ -109,19 +109,19 @@ func told(err error, prefix, value string) string {
 // placed is a module with where it was read.
 type placed struct {
 	Module
-	at     node
-	hasURL bool // one was written, good or not
+	at    node
+	noURL bool // none was written, not even a wrong one
 }
 
 // module reads a module of moult.json.
 func (n node) module(name string) {
-	m := placed{Module: Module{Name: name}, at: n}
+	m := placed{Module: Module{Name: name}, at: n, noURL: n.kind() == '{'}
 	if err := CheckModule(name); err != nil {
 		n.wrong("%v", err)
 	}
 	var dir *node
 	n.object(keys{
-		"url":     func(v node) { m.hasURL, m.URL = true, v.checked(CheckURL) },
+		"url":     func(v node) { m.noURL, m.URL = false, v.checked(CheckURL) },
 		"dir":     func(v node) { dir = &v },
 		"forge":   func(v node) { m.Forge = v.choice("github", "gitea", "gitlab", "git") },
 		"asset":   func(v node) { m.Asset = v.checked(checkAsset) },
