@@ -9,3 +9,5 @@ require golang.org/x/sys v0.49.0
 require github.com/google/go-cmp v0.7.0
 
 require github.com/tailscale/hujson v0.0.0-20260727124030-b80ff77dac4f
+
+require pgregory.net/rapid v1.3.0
