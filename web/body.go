@@ -102,6 +102,28 @@ func (c *Client) GetJSON(ctx context.Context, req Request, v any) (*Response, er
 	return resp, nil
 }
 
+// Probe asks a URL what is there, without a token: it returns the status, whatever it is, and the JSON of a short answer in v
+// where it is JSON. Redirects are not followed. Only a request that brings no answer at all is an error.
+func (c *Client) Probe(ctx context.Context, address string, v any) (status int, err error) {
+	bare := *c
+	bare.access = nil
+	resp, err := bare.Do(ctx, Request{URL: address, Stay: true, Header: http.Header{"Accept": {"application/json"}}})
+	var refused *StatusError
+	if errors.As(err, &refused) {
+		json.Unmarshal(refused.body, v) // what is no JSON tells nothing
+		return refused.Status, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
+	if err == nil {
+		json.Unmarshal(data, v)
+	}
+	return resp.Status, err
+}
+
 func (c *Client) decode(resp *Response, v any) error {
 	var r io.Reader = resp.Body
 	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {

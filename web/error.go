@@ -28,6 +28,8 @@ type StatusError struct {
 	Limited bool          // the server counts our requests, and they are used up
 	Wait    time.Duration // how long it wants us to wait; 0 where it does not say
 	Until   time.Time     // the end of Wait
+
+	body []byte // its beginning
 }
 
 func (e *StatusError) Error() string {
@@ -58,9 +60,10 @@ const wrongForge = `check the url, and that "forge" names what answers there`
 // maxMessage is how much of a server's own words is shown, in bytes.
 const maxMessage = 120
 
-func (c *Client) statusError(req Request, u *url.URL, resp *http.Response) error {
+func (c *Client) statusError(req Request, u *url.URL, resp *http.Response, b *body) error {
 	e := &StatusError{Method: req.Method, URL: Redact(u), Status: resp.StatusCode, Wait: c.retryAfter(resp)}
-	e.Message = message(resp)
+	e.body, _ = io.ReadAll(io.LimitReader(b, maxRefusal)) // the status says enough where the body breaks
+	e.Message = message(e.body)
 	if e.Wait > 0 {
 		e.Until = c.opt.Now().Add(e.Wait)
 	}
@@ -98,13 +101,13 @@ func (c *Client) statusError(req Request, u *url.URL, resp *http.Response) error
 	return fault.Hint(e, wrongForge)
 }
 
+// maxRefusal is how much is read of an answer that refuses, in bytes; GitHub's are below 300, GitHub Enterprise's /meta is longer.
+const maxRefusal = 64 << 10
+
 // message returns a server's own word on an error, harmless to show.
-func message(resp *http.Response) string {
+func message(body []byte) string {
 	var said struct{ Message string }
-	if !strings.Contains(resp.Header.Get("Content-Type"), "json") {
-		return ""
-	}
-	if json.NewDecoder(io.LimitReader(resp.Body, 4<<10)).Decode(&said) != nil {
+	if json.Unmarshal(body, &said) != nil {
 		return ""
 	}
 	text := strings.Map(func(r rune) rune {

@@ -132,14 +132,14 @@ func Redact(u *url.URL) string {
 }
 
 // accept judges an answer: what is no answer to the request is an error.
-func (c *Client) accept(req Request, u *url.URL, resp *http.Response) error {
+func (c *Client) accept(req Request, u *url.URL, resp *http.Response, b *body) error {
 	status := resp.StatusCode
 	switch {
 	case status == http.StatusOK, slices.Contains(req.Also, status):
 	case isRedirect(status) && resp.Header.Get("Location") != "":
 		return nil
 	default:
-		return c.statusError(req, u, resp)
+		return c.statusError(req, u, resp, b)
 	}
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if req.Want != Anything && status == http.StatusOK && (kind == "text/html" || strings.HasPrefix(kind, "application/xhtml")) {

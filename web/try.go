@@ -80,7 +80,7 @@ func (c *Client) once(parent context.Context, req Request, u *url.URL, withToken
 		return nil, c.networkError(req, u, err)
 	}
 	body := &body{c: c, req: req, u: u, parent: parent, ctx: ctx, cancel: cancel, r: resp.Body, left: c.opt.MaxBytes, total: resp.ContentLength}
-	if err := c.accept(req, u, resp); err != nil {
+	if err := c.accept(req, u, resp, body); err != nil {
 		body.Close()
 		return nil, err
 	}
