@@ -49,6 +49,45 @@ func (s *Slots) carry(from, to string) error {
 	return syncDirs(s.disk, to, c.touched)
 }
 
+// Own lists the files of main that are the device's own and go along to the next version, sorted.
+// Where no manifest says what the release put there, all are.
+func (s *Slots) Own() ([]string, error) {
+	released, err := s.Manifest()
+	if err != nil {
+		return nil, err
+	}
+	c := &carrying{s, s.place.Main, "", released, new(release.Manifest), nil}
+	var own []string
+	var list func(dir string) error
+	list = func(dir string) error {
+		entries, err := s.disk.ReadDir(path.Join(c.from, dir))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		for _, e := range entries {
+			name := path.Join(dir, e.Name())
+			if e.IsDir() {
+				err = errors.Join(err, list(name))
+			} else if c.goesAlong(dir, e) {
+				own = append(own, name)
+			}
+		}
+		return err
+	}
+	return own, list("")
+}
+
+// goesAlong reports whether a file or link of a folder is the device's own, and one that can be carried.
+func (c *carrying) goesAlong(dir string, e fs.DirEntry) bool {
+	if dir == "" && (e.Name() == VersionFile || e.Name() == ManifestFile) {
+		return false
+	}
+	if e.Type()&^fs.ModeSymlink != 0 { // a socket, a pipe: they live only as long as who made them
+		return false
+	}
+	return c.isOwn(path.Join(dir, e.Name()))
+}
+
 // folder carries what lies in one folder, and gives the folder on the other side the same owner and permissions.
 func (c *carrying) folder(dir string) error {
 	entries, err := c.disk.ReadDir(path.Join(c.from, dir))
@@ -65,11 +104,7 @@ func (c *carrying) folder(dir string) error {
 		switch {
 		case e.IsDir():
 			err = c.folder(name)
-		case dir == "" && (name == VersionFile || name == ManifestFile):
-			continue
-		case e.Type()&^fs.ModeSymlink != 0: // a socket, a pipe: they live only as long as who made them
-			continue
-		case c.isOwn(name):
+		case c.goesAlong(dir, e):
 			err = c.file(name)
 		}
 		if err != nil {
