@@ -13,8 +13,8 @@ require github.com/tailscale/hujson v0.0.0-20260727124030-b80ff77dac4f
 require (
 	github.com/go-git/go-billy/v5 v5.9.2
 	github.com/go-git/go-git/v5 v5.19.3
-	github.com/skeema/knownhosts v1.3.3
-	golang.org/x/crypto v0.58.0
+	github.com/skeema/knownhosts v1.3.1
+	golang.org/x/crypto v0.56.0
 	pgregory.net/rapid v1.3.0
 )
 
@@ -31,6 +31,6 @@ require (
 	github.com/pjbgf/sha1cd v0.7.0 // indirect
 	github.com/sergi/go-diff v1.3.2-0.20230802210424-5b0b94c5c0d3 // indirect
 	github.com/xanzy/ssh-agent v0.3.3 // indirect
-	golang.org/x/net v0.60.0 // indirect
+	golang.org/x/net v0.57.0 // indirect
 	gopkg.in/warnings.v0 v0.1.2 // indirect
 )
