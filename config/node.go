@@ -64,7 +64,7 @@ func (n node) what() string {
 	case '0':
 		return "a number"
 	case 't', 'f':
-		return n.value.Value.(hujson.Literal).String()
+		return "a boolean" // not which: it may stand where a secret does
 	case '{':
 		return "an object"
 	case '[':
