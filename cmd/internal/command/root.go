@@ -158,6 +158,7 @@ What a power cut or a kill left half-done is finished or undone before any comma
 		return usageError{fault.Hint(err, fmt.Sprintf("see '%s --help'", cmd.CommandPath()))}
 	})
 	root.Args = cobra.ArbitraryArgs
+	root.SuggestionsMinimumDistance = 2
 	root.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return cmd.Help()
