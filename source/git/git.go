@@ -64,7 +64,10 @@ func New(address string, opt Options) (*Source, error) {
 		return &Source{local: filepath.Clean(address), name: address, opt: opt}, nil
 	}
 	scheme, _, _ := strings.Cut(address, "://")
-	if scheme == address { // user@host:path
+	if scheme == address { // user@host:path; git's helper::address is none
+		if strings.Contains(address, "::") || strings.ContainsAny(address, " \t\r\n") {
+			return nil, wrongAddress(address)
+		}
 		end, err := transport.NewEndpoint(address)
 		if err != nil || end.Protocol != "ssh" || end.Host == "" || end.Path == "" {
 			return nil, wrongAddress(address)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
@@ -55,7 +56,8 @@ func unpack(ctx context.Context, pack *os.File, maxObjects, maxBytes int64) (*un
 	}
 	if err := u.run(maxObjects); err != nil {
 		flat.Close()
-		if isCut(err) {
+		// go-git gives the text of some ends alone
+		if isCut(err) || strings.HasSuffix(err.Error(), io.ErrUnexpectedEOF.Error()) {
 			err = fault.Transient(fmt.Errorf("pack cut: %w", io.ErrUnexpectedEOF))
 		}
 		return nil, fmt.Errorf("unpack: %w", err)

@@ -223,7 +223,11 @@ func (c *conversation) receive(tag plumbing.Hash, pack *os.File, maxBytes int64)
 	}
 	response, err := c.session.UploadPack(c.ctx, request)
 	if err != nil {
-		return fmt.Errorf("fetch: %w", c.cause(err))
+		err = fmt.Errorf("fetch: %w", c.cause(err))
+		if answered(err) {
+			return err
+		}
+		return fault.Transient(err) // the names came, so this is the way to the server, or the server's trouble
 	}
 	defer response.Close()
 	var body io.Reader = response
@@ -245,6 +249,13 @@ func (c *conversation) receive(tag plumbing.Hash, pack *os.File, maxBytes int64)
 		return fault.Transient(fmt.Errorf("fetch: %w", c.cause(err)))
 	}
 	return nil
+}
+
+// answered reports whether an error is a server's final word.
+func answered(err error) bool {
+	var status *plumbing.UnexpectedError
+	return errors.As(err, &status) || errors.Is(err, transport.ErrAuthenticationRequired) ||
+		errors.Is(err, transport.ErrAuthorizationFailed) || errors.Is(err, transport.ErrRepositoryNotFound)
 }
 
 // fileWriter tells its own errors from those of what it is copied from.
