@@ -46,7 +46,7 @@ cross: ## build for every kind of board
 
 .PHONY: cross-one
 cross-one:
-	@set -e; IFS=/; set -- $(TARGET); export GOOS=$$1 GOARCH=$$2; \
+	@set -e; IFS=/; target="$(TARGET)"; set -- $$target; export GOOS=$$1 GOARCH=$$2; \
 	case $$2 in arm) export GOARM=$$3;; mipsle) export GOMIPS=$$3;; esac; unset IFS; \
 	out=bin/$$1-$$2$${3:+-$$3}; mkdir -p $$out; $(BUILD) -o $$out/ $(WHAT); ls -l $$out | awk -v t=$$out 'NR>1 {print t "/" $$9, $$5}'
 

@@ -49,11 +49,10 @@ type Program struct {
 // app is one run of a program.
 type app struct {
 	Program
-	root   string
-	json   bool
-	out    io.Writer
-	err    io.Writer
-	closed bool
+	root string
+	json bool
+	out  io.Writer
+	err  io.Writer
 }
 
 // errNew ends update --check where there is something new.
