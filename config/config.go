@@ -7,6 +7,7 @@
 package config
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"time"
@@ -43,6 +44,9 @@ const MaxFile = 1 << 20
 // File is the configuration file that wins over the others.
 const File = "config/moult.json"
 
+// ErrNoModules means that no file configures a module, as where there is no file at all.
+var ErrNoModules = errors.New("got no module to update, in this file or an earlier system's; want one")
+
 // smallest is the hint for who has no configuration yet.
 const smallest = `the smallest config/moult.json is {"modules": {"app": {"url": "https://github.com/owner/app"}}}`
 
@@ -67,7 +71,7 @@ func Load(root fs.FS, opt Options) (*Config, error) {
 		return nil, err
 	}
 	if len(l.modules) == 0 {
-		return nil, fault.Hint(Problems{{File: File, Key: "modules", Message: "got no module to update, in this file or an earlier system's; want one"}}, smallest)
+		return nil, fault.Hint(Problems{{File: File, Key: "modules", Message: ErrNoModules.Error(), err: ErrNoModules}}, smallest)
 	}
 	for _, m := range l.modules {
 		l.config.Modules = append(l.config.Modules, m.Module)

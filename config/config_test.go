@@ -56,7 +56,7 @@ func mustLoad(t *testing.T, root fs.FS) *config.Config {
 	return c
 }
 
-// same compares configurations; nil and empty lists are as one only where nobody could tell.
+// same compares what has no fields to compare by how it is written.
 var same = cmp.Options{
 	cmp.Comparer(func(a, b release.Channel) bool { return a.String() == b.String() }),
 	cmp.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() }),
@@ -281,9 +281,8 @@ func TestSingle(t *testing.T) {
 		}
 	}
 	c, err := config.Single("https://user:hunter2@github.com/owner/x", "../x", "config")
-	want := "dir: got \"../x\", want a directory such as \"main\" (path \"../x\": "
 	if c != nil || err == nil || !strings.HasPrefix(err.Error(), "dir: got \"../x\"") || strings.Count(err.Error(), "\n") != 2 || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("got %v, %v, want three problems, the first %s", c, err, want)
+		t.Errorf("got %v, %v, want three problems, the first of dir", c, err)
 	}
 	if _, err := config.Single("", "main", ""); err == nil || strings.Contains(err.Error(), "name:") {
 		t.Errorf("no URL: got %v, want just the URL's problem", err)

@@ -14,6 +14,7 @@ type Problem struct {
 	Line    int    // from 1; 0 for the file as a whole
 	Key     string // the path of the key, as modules.irrigation.keep[1]; "" for the file as a whole
 	Message string // what was found and what is expected; never a secret
+	err     error  // what a caller decides by; may be nil
 }
 
 func (p Problem) Error() string {
@@ -31,6 +32,8 @@ func (p Problem) Error() string {
 	b.WriteString(p.Message)
 	return b.String()
 }
+
+func (p Problem) Unwrap() error { return p.err }
 
 // Problems are all that is wrong with a configuration, sorted by file, line and key. There is at least one.
 type Problems []Problem

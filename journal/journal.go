@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strings"
 
 	"moult/disk"
 	"moult/update"
@@ -28,7 +29,25 @@ var _ update.Journal = (*Journal)(nil)
 // New returns the journal of the device on d. It writes nothing yet.
 func New(d disk.Disk) *Journal { return &Journal{d} }
 
-func stateFile(module string) string { return path.Join(Dir, module+".json") }
+// states is where each module's state lies, as <module>.json.
+const states = Dir + "/state"
+
+func stateFile(module string) string { return path.Join(states, module+".json") }
+
+// Modules lists the modules that have a state, sorted.
+func (j *Journal) Modules() ([]string, error) {
+	entries, err := j.disk.ReadDir(states)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var modules []string
+	for _, e := range entries {
+		if name, isState := strings.CutSuffix(e.Name(), ".json"); isState && !strings.HasPrefix(name, ".") {
+			modules = append(modules, name)
+		}
+	}
+	return modules, err
+}
 
 // Load returns the state of a module. A state that cannot be read, as a worn disk may leave it, is put aside
 // as <module>.json.bad and the zero State returned: from that, too, Recover brings a module into order.
@@ -53,7 +72,7 @@ func (j *Journal) Save(module string, s update.State) error {
 	if err != nil {
 		return err
 	}
-	if err := disk.MkdirAll(j.disk, Dir, 0o755); err != nil {
+	if err := disk.MkdirAll(j.disk, states, 0o755); err != nil {
 		return err
 	}
 	return disk.WriteFile(j.disk, stateFile(module), append(data, '\n'), 0o600)

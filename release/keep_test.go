@@ -1,6 +1,7 @@
 package release_test
 
 import (
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -96,4 +97,48 @@ func TestKeepIsNotSlow(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Fatal("still matching after a minute")
 	}
+}
+
+// naive matches by trying every number of parts for each **.
+func naive(parts, names []string) bool {
+	switch {
+	case len(parts) == 0:
+		return len(names) == 0
+	case parts[0] == "**":
+		return naive(parts[1:], names) || len(names) > 0 && naive(parts, names[1:])
+	case len(names) == 0:
+		return false
+	}
+	ok, _ := path.Match(parts[0], names[0])
+	return ok && naive(parts[1:], names[1:])
+}
+
+// FuzzKeep holds that what is accepted matches as the plainest matcher would, and never takes a name's beginning for a part.
+func FuzzKeep(f *testing.F) {
+	f.Add("a/**/b*/**", "a/x/by/z")
+	f.Add("data/", "data/x")
+	f.Add("[^a]?/**/*", "b1/c")
+	f.Fuzz(func(t *testing.T, pattern, file string) {
+		keep, err := release.ParseKeep([]string{pattern})
+		if err != nil {
+			if keep != nil {
+				t.Fatalf("got %q beside an error", keep)
+			}
+			return
+		}
+		if release.CheckPath(file) != nil || strings.Count(pattern, "**") > 6 || len(file) > 64 {
+			return
+		}
+		clean := strings.TrimSuffix(pattern, "/")
+		want := naive(strings.Split(clean, "/"), strings.Split(file, "/"))
+		switch {
+		case !strings.ContainsAny(pattern, "*?["):
+			want = file == clean || strings.HasPrefix(file, clean+"/")
+		case clean != pattern || strings.HasSuffix(clean, "**"):
+			want = naive(append(strings.Split(clean, "/"), "*", "**"), strings.Split(file, "/"))
+		}
+		if got := keep.Match(file); got != want {
+			t.Fatalf("%q matches %q: got %v, want %v", pattern, file, got, want)
+		}
+	})
 }

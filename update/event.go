@@ -43,6 +43,14 @@ type Event struct {
 	Commit   string          `json:"commit,omitempty"`
 }
 
+// plural counts things in plain words.
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 // tell gives an event to whoever listens.
 func (e *Engine) tell(m *Module, event Event) {
 	event.Time, event.Module = e.Now(), m.Name

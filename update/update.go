@@ -141,7 +141,7 @@ func (e *Engine) stageOnce(ctx context.Context, m *Module, r release.Release) (r
 		return fetched, fmt.Errorf("release %s: got no file in it", r.Version)
 	}
 	e.tell(m, Event{Kind: StagedAll, Version: r.Version, Files: len(manifest.Files), Received: fetched.Received, Requests: fetched.Requests,
-		Text: fmt.Sprintf("%d files staged and checked", len(manifest.Files))})
+		Text: fmt.Sprintf("%s staged and checked", plural(len(manifest.Files), "file"))})
 	return fetched, nil
 }
 

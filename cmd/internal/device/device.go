@@ -34,6 +34,7 @@ type Options struct {
 	Tell    func(update.Event)
 	Wait    time.Duration // how long another run is waited for
 	Look    bool          // nothing is to be changed: where another run is at work, its half-done work is shown
+	Offline bool          // no source is asked: without a configuration, the modules that are installed will do
 }
 
 // Device is one that was opened. Whoever opens it closes it.
@@ -63,10 +64,8 @@ func Open(ctx context.Context, opt Options) (*Device, error) {
 	if err != nil {
 		return nil, fault.Hint(err, "--root names the device's directory; make it first")
 	}
-	d := &Device{Config: opt.Config, Journal: journal.New(root), disk: root}
-	if d.Config == nil {
-		d.Config, err = config.Load(root.FS(), config.Options{})
-	}
+	d := &Device{Journal: journal.New(root), disk: root}
+	others, err := d.configure(opt)
 	if err == nil {
 		err = d.lock(ctx, opt)
 	}
@@ -85,7 +84,47 @@ func Open(ctx context.Context, opt Options) (*Device, error) {
 	for _, m := range d.Modules {
 		failed = append(failed, d.Engine.Recover(&m.Module))
 	}
+	for _, m := range others {
+		failed = append(failed, d.Engine.Recover(&d.module(m, opt).Module))
+	}
 	return d, errors.Join(failed...)
+}
+
+// configure finds the modules of this run, and the others that the device has: what a cut left of them is not left either.
+func (d *Device) configure(opt Options) (others []config.Module, err error) {
+	installed, err := d.Journal.Modules()
+	if err != nil {
+		return nil, err
+	}
+	loaded, err := config.Load(d.disk.FS(), config.Options{})
+	switch {
+	case opt.Config != nil:
+		d.Config = opt.Config
+		if err == nil {
+			others = loaded.Modules
+		}
+	case err == nil:
+		d.Config = loaded
+	case opt.Offline && len(installed) > 0 && errors.Is(err, config.ErrNoModules):
+		d.Config = new(config.Config)
+		for _, name := range installed {
+			d.Config.Modules = append(d.Config.Modules, config.Module{Name: name})
+		}
+	default:
+		return nil, err
+	}
+	for _, name := range installed {
+		others = append(others, config.Module{Name: name})
+	}
+	known := map[string]bool{}
+	for _, m := range d.Config.Modules {
+		known[m.Name] = true
+	}
+	return slices.DeleteFunc(others, func(m config.Module) bool {
+		again := known[m.Name]
+		known[m.Name] = true
+		return again
+	}), nil
 }
 
 // Close lets the device go.
