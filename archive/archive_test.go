@@ -384,6 +384,7 @@ func TestReadAsset(t *testing.T) {
 		{name: "gz", asset: "app.gz", wantErr: "got a .gz file"},
 		{name: "name leaves", asset: "../app", size: 0, wantErr: `"../app"`},
 		{name: "name of a folder above", asset: "..", size: 0, wantErr: `".."`},
+		{name: "name with a folder", asset: "bin/app", size: 0, wantErr: `"bin/app"`},
 		{name: "no name", asset: "", size: 0, wantErr: "asset"},
 		{name: "the updater's own name", asset: ".version", size: 0, wantErr: `".version"`},
 		{name: "link page instead of tar.gz", asset: "app.tar.gz", data: []byte("<html>"), size: 6, wantErr: "an HTML page"},

@@ -33,6 +33,7 @@ func TestCompare(t *testing.T) {
 		{name: "candidate without a number is the first", a: "1.0-rc", b: "1.0-rc1", want: -1},
 		{name: "candidate with a word", a: "1.0-rc", b: "1.0-rc.a", want: -1},
 		{name: "number before word", a: "1.0-1", b: "1.0-rc", want: -1},
+		{name: "number before word with a dash", a: "1.0-a.1", b: "1.0-a.-b", want: -1},
 		{name: "candidate with a huge number", a: "1.0-rc99999999999999999999", b: "1.0-rc100000000000000000000", want: -1},
 		{name: "build is no order", a: "1.0+build1", b: "1.0+build2", want: 0},
 		{name: "largest number", a: "9223372036854775807", b: "9223372036854775806", want: 1},
