@@ -47,7 +47,7 @@ func ParseChannel(text string) (Channel, error) {
 		if v == nil {
 			return Channel{}, wrong
 		}
-		terms[i] = strings.TrimSpace(match[1] + " " + v.String())
+		terms[i] = strings.TrimSpace(match[1] + " " + v.Original())
 	}
 	constraint, err := goversion.NewConstraint(strings.Join(terms, ", "))
 	if err != nil {
