@@ -333,3 +333,12 @@ func TestKeptConnection(t *testing.T) {
 		t.Errorf("got two connections for two requests, want one")
 	}
 }
+
+// TestNoSecondPost: what may have done its work is not sent again.
+func TestNoSecondPost(t *testing.T) {
+	asked := 0
+	address := serve(t, func(w http.ResponseWriter, r *http.Request) { asked++; w.WriteHeader(500) })
+	if _, err := web.New(quick(nil)).Do(t.Context(), web.Request{Method: "POST", URL: address}); err == nil || asked != 1 {
+		t.Errorf("got %v after %d requests, want an error after 1", err, asked)
+	}
+}

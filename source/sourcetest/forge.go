@@ -92,6 +92,7 @@ func (f *Forge) serve(w http.ResponseWriter, r *http.Request, routes http.Handle
 }
 
 // Put makes repo stand at path ("owner/repo", on GitLab with groups in groups too), in place of what stood there.
+// To change a repository, put another.
 func (f *Forge) Put(path string, repo *Repo) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

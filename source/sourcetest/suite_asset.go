@@ -1,7 +1,6 @@
 package sourcetest
 
 import (
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -9,66 +8,6 @@ import (
 	"moult/release"
 	"moult/source/forge"
 )
-
-func runRedirects(t *testing.T, h ForgeHarness) {
-	isAPI := func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/api/") }
-	t.Run("a check that leads to another host keeps the token", func(t *testing.T) {
-		for _, channel := range []release.Channel{release.Stable, release.Beta} {
-			f := h.forge(t, true)
-			f.Break(isAPI, -1, Redirect(f.Stranger+"/api"))
-			if _, err := h.source(t, f, theToken).Latest(t.Context(), release.Query{Channel: channel}); err == nil {
-				t.Error("got no error, want one")
-			}
-			wantTokenAt(t, f)
-		}
-	})
-	t.Run("a fetch that leads to another host keeps the token", func(t *testing.T) {
-		f := h.forge(t, true)
-		f.Break(isAPI, -1, Redirect(f.Stranger+"/archive"))
-		if _, err := h.source(t, f, theToken).Fetch(t.Context(), version("v1.0"), release.Want{}, Tree{}.Put); err == nil {
-			t.Error("got no error, want one")
-		}
-		wantTokenAt(t, f)
-		if n := len(f.Requests()); n != 2 || "https://"+f.Requests()[1].Host != f.Stranger {
-			t.Errorf("got the requests %v, want the last at the stranger's", uris(f.Requests()))
-		}
-	})
-	t.Run("a redirect back from another host has no token", func(t *testing.T) {
-		f := h.forge(t, true)
-		f.Break(isAPI, 1, Redirect(f.Stranger+"/bounce"))
-		f.Break(func(r *http.Request) bool { return r.URL.Path == "/bounce" }, 1, Redirect(f.URL+"/api/chosen-by-a-stranger"))
-		if _, err := h.source(t, f, theToken).Latest(t.Context(), release.Query{Channel: release.Beta}); err == nil {
-			t.Error("got no error, want one")
-		}
-		requests := f.Requests()
-		if len(requests) != 3 {
-			t.Fatalf("got the requests %v, want 3", uris(requests))
-		}
-		if text := fmt.Sprint(requests[2].Header); strings.Contains(text, theToken) {
-			t.Errorf("after the bounce: got the token in %s", text)
-		}
-	})
-	t.Run("from https to http is refused", func(t *testing.T) {
-		f, plain := h.forge(t, true), NewForge(t, h.Kind, false)
-		f.Break(nil, -1, Redirect(plain.Stranger+"/x"))
-		_, err := h.source(t, f, theToken).Fetch(t.Context(), version("v1.0"), release.Want{}, Tree{}.Put)
-		if err == nil || !strings.Contains(err.Error(), "want https") {
-			t.Errorf("got %v, want a refusal", err)
-		}
-		if n := len(plain.Requests()); n != 0 {
-			t.Errorf("got %d requests over http, want none", n)
-		}
-	})
-	t.Run("a loop ends", func(t *testing.T) {
-		f := h.forge(t, true)
-		f.Break(nil, -1, RedirectLoop())
-		_, err := h.source(t, f, "").Fetch(t.Context(), version("v1.0"), release.Want{}, Tree{}.Put)
-		if err == nil || !strings.Contains(err.Error(), "redirects") {
-			t.Errorf("got %v, want one about redirects", err)
-		}
-		wantRequests(t, f, 6)
-	})
-}
 
 func runAssets(t *testing.T, h ForgeHarness) {
 	tree := Tree{"app.py": {Content: "print(1)\n"}, "lib/x.py": {Content: "X = 1\n"}, "run.sh": {Content: "#!/bin/sh\n", Executable: true}}
@@ -159,46 +98,3 @@ func runAssets(t *testing.T, h ForgeHarness) {
 	}
 }
 
-// runPages has more releases than fit on one page.
-func runPages(t *testing.T, h ForgeHarness) {
-	names := []string{}
-	for i := range 230 {
-		names = append(names, fmt.Sprintf("v2.0.%d", 230-i))
-	}
-	f := NewForge(t, h.Kind, true)
-	f.Put("owner/repo", tags(append(names, "v1.0")...))
-	source := h.source(t, f, theToken)
-	t.Run("one is enough where it has what fits", func(t *testing.T) {
-		f.Reset()
-		answer, err := source.Latest(t.Context(), release.Query{Channel: channel("~> 2.0")})
-		if err != nil || answer.Release.Version.String() != "v2.0.230" {
-			t.Errorf("got %v, %v, want v2.0.230", answer.Release.Version, err)
-		}
-		wantRequests(t, f, 1)
-	})
-	t.Run("further ones where it has not", func(t *testing.T) {
-		f.Reset()
-		answer, err := source.Latest(t.Context(), release.Query{Channel: channel("= 1.0")})
-		if err != nil || answer.Release.Version.String() != "v1.0" {
-			t.Errorf("got %v, %v, want v1.0", answer.Release.Version, err)
-		}
-		if n := len(f.Requests()); n < 3 || n > 5 || answer.Memo != nil {
-			t.Errorf("got %d requests and the memo %q, want one a page and no memo", n, answer.Memo)
-		}
-		wantTokenAt(t, f)
-	})
-	t.Run("no more than ten", func(t *testing.T) {
-		f.Put("owner/repo", tags(manyTags(1200)...))
-		f.Reset()
-		_, err := source.Latest(t.Context(), release.Query{Channel: channel("= 1.0")})
-		wantError(t, err, release.ErrNoRelease, true)
-		wantRequests(t, f, 10)
-	})
-}
-
-func manyTags(n int) (names []string) {
-	for i := range n {
-		names = append(names, fmt.Sprintf("v2.%d", n-i))
-	}
-	return names
-}
