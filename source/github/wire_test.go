@@ -206,6 +206,7 @@ func TestDescription(t *testing.T) {
 	})
 	asset := sourcetest.Asset{Name: "tool", Content: "tool"}
 	repo := &sourcetest.Repo{Token: "t", Releases: []sourcetest.Release{
+		{Tag: "v3.0", Draft: true},
 		{Tag: "v2.0-rc1", Prerelease: true, Notes: "soon"},
 		{Tag: "release/v1.0", Files: sourcetest.Tree{"main/app.py": {}}, Assets: []sourcetest.Asset{asset, {Name: "old", Content: "old", NoDigest: true}}},
 	}}
@@ -238,7 +239,7 @@ func TestDescription(t *testing.T) {
 		t.Errorf("detect: got %q, %v, want github", kind, err)
 	}
 	// The description of an asset, which the source has no need for.
-	if _, err := forge.Get[wireAsset](t.Context(), source.api, source.repos+"/releases/assets/2000", nil); err != nil {
+	if _, err := forge.Get[wireAsset](t.Context(), source.api, source.repos+"/releases/assets/3000", nil); err != nil {
 		t.Error(err)
 	}
 	for _, id := range []string{"repos/get-latest-release", "repos/list-releases", "repos/get-release-by-tag", "repos/get-release-asset",

@@ -96,5 +96,15 @@ func runAssets(t *testing.T, h ForgeHarness) {
 			}
 		})
 	}
+	t.Run("archive with bytes after its end", func(t *testing.T) {
+		f := NewForge(t, h.Kind, true)
+		f.Put("owner/repo", &Repo{Releases: []Release{{Tag: "v1.0", Assets: []Asset{{Name: "module.tgz", Content: packed}, sums("SHA256SUMS", digest(packed)+"  module.tgz\n")}}}})
+		f.Break(func(r *http.Request) bool {
+			return strings.HasSuffix(r.URL.Path, "/module.tgz") && (h.Kind != forge.GitHub || "https://"+r.Host == f.Codeload)
+		}, -1, Endless(len(packed), 'x'))
+		_, err := h.source(t, f, "").Fetch(t.Context(), version("v1.0"), release.Want{Asset: "module.tgz"}, Tree{}.Put)
+		if err == nil {
+			t.Error("got no error, want one")
+		}
+	})
 }
-

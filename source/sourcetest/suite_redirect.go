@@ -68,4 +68,3 @@ func runRedirects(t *testing.T, h ForgeHarness) {
 		wantRequests(t, f, 6)
 	})
 }
-

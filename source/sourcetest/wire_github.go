@@ -130,8 +130,11 @@ func (f *Forge) githubAPI(w http.ResponseWriter, r *http.Request, s []string) {
 	case rest[0] != "releases":
 		notFound()
 	case len(rest) == 1:
-		list := []object{}
-		for _, i := range page(f, w, r, repo.visible(), "per_page", 30) {
+		list, indices := []object{}, repo.visible()
+		if token(r) != "" { // who may push sees drafts
+			indices = all(repo)
+		}
+		for _, i := range page(f, w, r, indices, "per_page", 30) {
 			list = append(list, f.githubRelease(path, repo, i))
 		}
 		answer(w, r, true, list)
@@ -192,11 +195,15 @@ func (f *Forge) githubRelease(path string, repo *Repo, i int) object {
 		}
 		assets = append(assets, described)
 	}
+	var published any = at
+	if r.Draft {
+		published = nil
+	}
 	return object{
 		"url": fmt.Sprintf("%s/releases/%d", api, i+1), "assets_url": fmt.Sprintf("%s/releases/%d/assets", api, i+1),
 		"upload_url": fmt.Sprintf("%s/releases/%d/assets{?name,label}", api, i+1), "html_url": page + "/releases/tag/" + escape(r.Tag),
 		"id": i + 1, "author": author, "node_id": "RE_" + strconv.Itoa(i+1), "tag_name": r.Tag, "target_commitish": "main", "name": r.Tag,
-		"draft": r.Draft, "immutable": false, "prerelease": r.Prerelease, "created_at": at, "updated_at": at, "published_at": at, "assets": assets,
+		"draft": r.Draft, "immutable": false, "prerelease": r.Prerelease, "created_at": at, "updated_at": at, "published_at": published, "assets": assets,
 		"tarball_url": api + "/tarball/" + escape(r.Tag), "zipball_url": api + "/zipball/" + escape(r.Tag), "body": r.Notes,
 	}
 }
