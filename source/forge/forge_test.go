@@ -143,6 +143,28 @@ func TestNextPage(t *testing.T) {
 	}
 }
 
+func TestSafeURL(t *testing.T) {
+	for _, c := range []struct{ name, base, address, want string }{
+		{"https", "https://forge.local", "https://cdn.example/a", "https://cdn.example/a"},
+		{"relative", "https://forge.local", "/a", "https://forge.local/a"},
+		{"http of another host", "https://forge.local", "http://cdn.example/a", ""},
+		{"http of its own host", "https://forge.local:8443", "http://forge.local:3000/a", "https://forge.local:8443/a"},
+		{"http on loopback", "http://127.0.0.1:3000", "http://127.0.0.1:3000/a", "http://127.0.0.1:3000/a"},
+		{"another scheme", "https://forge.local", "ftp://forge.local/a", ""},
+		{"no URL", "https://forge.local", "https://%zz", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			base, err := url.Parse(c.base)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := forge.SafeURL(base, c.address); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
 func FuzzFindSum(f *testing.F) {
 	f.Add(strings.Repeat("a", 64)+"  x\nSHA256 (y) = "+strings.Repeat("b", 64), "x", false)
 	f.Add(strings.Repeat("c", 64), "x", true)
