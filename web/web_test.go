@@ -301,18 +301,38 @@ func TestContextEndsABody(t *testing.T) {
 	}
 }
 
-// TestUnreadBodyIsClosedAtOnce: a server that holds the rest of a body back does not hold Close.
+// TestUnreadBodyIsClosedAtOnce: a server that holds the rest of a body back does not hold Close, which reads only what is short.
 func TestUnreadBodyIsClosedAtOnce(t *testing.T) {
-	address := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		w.Write([]byte("begin"))
-		http.NewResponseController(w).Flush()
-		<-r.Context().Done()
-	})
-	resp, err := web.New(quick(nil)).Do(t.Context(), web.Request{URL: address})
-	if err != nil {
-		t.Fatal(err)
+	for name, length := range map[string]string{"without a length": "", "long": "1000000"} {
+		t.Run(name, func(t *testing.T) {
+			address := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				if length != "" {
+					w.Header().Set("Content-Length", length)
+				}
+				w.Write([]byte("begin"))
+				http.NewResponseController(w).Flush()
+				<-r.Context().Done()
+			})
+			reads, closing := 0, false
+			opt := quick(nil)
+			opt.After = func(_ time.Duration, f func()) func() {
+				if closing { // it waits for bytes: end it, and count it
+					reads++
+					f()
+				}
+				return func() {}
+			}
+			resp, err := web.New(opt).Do(t.Context(), web.Request{URL: address})
+			if err != nil {
+				t.Fatal(err)
+			}
+			closing = true
+			resp.Body.Close()
+			if reads != 0 {
+				t.Errorf("close: got %d reads, want none", reads)
+			}
+		})
 	}
-	resp.Body.Close()
 }
 
 func TestKeptConnection(t *testing.T) {

@@ -87,7 +87,7 @@ func runCheckFaults(t *testing.T, h ForgeHarness) {
 		{name: "no list", fault: Body(`{"tag_name": "v1"}`), times: -1, want: wanted{says: []string{"shape"}}, hasBody: true},
 		{name: "no JSON", fault: Body(`<p>hello`), times: -1, want: wanted{transient: true}, hasBody: true},
 		{name: "null", fault: Body(`null`), times: -1, want: wanted{is: release.ErrNoRelease}, hasBody: true},
-		{name: "tags that can be none", fault: Body(`[{"tag_name": ""}, {"tag_name": "a b"}, {"tag_name": "\u0000"}, {}]`), times: -1, want: wanted{is: release.ErrNoRelease}, hasBody: true},
+		{name: "tags that can be none", fault: Body(`[{"tag_name": ""}, {"tag_name": "a b"}, {"tag_name": "../../other/repo"}, {"tag_name": "v1/"}, {"tag_name": "\u0000"}, {}]`), times: -1, want: wanted{is: release.ErrNoRelease}, hasBody: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := h.forge(t, true)
