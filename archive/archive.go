@@ -1,113 +1,121 @@
-// Package archive reads the archives that forges and releases hold: tar, compressed or not, as streams.
+// Package archive reads the archives in which forges hand out a release's tree, and the assets that are attached to it.
+// What comes in is hostile until a [release.Guard] and the digests above it have passed it: an archive may be cut,
+// endless, a bomb, or name files that are none. Nothing is held whole, neither an archive nor a file.
 //
-// It stands on the ground floor, and takes an archive for hostile: every entry passes a release.Guard.
+// It stands on release and fault, and does no I/O of its own: bytes come from a reader and files go to a function.
 package archive
 
 import (
-	"archive/tar"
-	"compress/gzip"
-	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"path"
-	"slices"
+	"math"
 	"strings"
 
 	"moult/fault"
 	"moult/release"
 )
 
-// Options say what of an archive is given.
+// Options say what of an archive is wanted.
 type Options struct {
-	Dir      string // only files below this directory, with paths relative to it
-	StripTop bool   // the archive has one top folder, as forges' archives have, which is taken away
-	Limits   release.Limits
+	Dir      string // only files below this directory, with paths relative to it; "" or "." for all
+	StripTop bool   // all entries stand below one folder, which is taken away first: so forges pack a tree
+
+	// Limits are those of the release. An archive may hold slack times as much beside Dir before it is refused as endless;
+	// holding Dir's own files to the limits is the Guard's part.
+	Limits release.Limits
 }
 
 // Info is what an archive told.
 type Info struct {
-	Commit string // from git's pax comment
-	Files  int
+	Commit string // in hex, where git wrote it into the archive; "" elsewhere
+	Files  int    // given to put
 }
 
-// ReadTarGz streams the files of a gzip-compressed tar into put: those below opt.Dir with paths relative to it,
-// after opt.StripTop took the single top folder away.
+// slack is by how much an archive may exceed a release's limits in entries and in bytes: a repository holds its tests
+// and pictures beside the directory that a device runs.
+const slack = 16
+
+// ReadTarGz streams the files of a gzip-compressed tar into put, in the archive's order, and reads the archive to its very end.
+// Files that were given to put are only to be trusted when it returned nil.
+//
+// A link's target is given as it is written, and a path too: only a leading "./", the top folder and Dir are taken away,
+// so that a bad path stays bad and is refused by the Guard. A link has Body nil and Size 0.
+// Devices, pipes, hard links and sparse files are refused, directories passed over. The updater's own names
+// (see [IsOwn]) are passed over too.
+//
+// Errors: [release.ErrNotFound] where there is no file below Dir; a cut or damaged stream is transient (fault.IsTransient), a cut one
+// wraps io.ErrUnexpectedEOF; an error of put, and of r, is returned as it is or wrapped.
 func ReadTarGz(r io.Reader, opt Options, put func(release.File) error) (Info, error) {
-	z, err := gzip.NewReader(r)
-	if err != nil {
-		return Info{}, fmt.Errorf("read archive: %w", cut(err))
-	}
-	return readTar(z, opt, put)
+	return readArchive(r, opt, -1, true, put)
 }
 
-// ReadAsset reads a release asset by its name: .tar.gz/.tgz, .tar, else one plain executable file of that name.
+// ReadAsset reads a release asset by its name: .tar.gz, .tgz and .tar as [ReadTarGz] does, any other as one plain executable file
+// of that name, whatever Dir says. Other archives are refused. size is the length of r in bytes, -1 where it is unknown,
+// which a plain file cannot do without.
 func ReadAsset(name string, size int64, r io.Reader, opt Options, put func(release.File) error) (Info, error) {
+	lower := strings.ToLower(name)
 	switch {
-	case strings.HasSuffix(name, ".tar.gz"), strings.HasSuffix(name, ".tgz"):
-		return ReadTarGz(r, opt, put)
-	case strings.HasSuffix(name, ".tar"):
-		return readTar(r, opt, put)
+	case strings.HasSuffix(lower, ".tar.gz"), strings.HasSuffix(lower, ".tgz"):
+		return readArchive(r, opt, size, true, put)
+	case strings.HasSuffix(lower, ".tar"):
+		return readArchive(r, opt, size, false, put)
 	}
-	f := release.File{Path: name, Size: size, Executable: true, Body: r}
-	return Info{Files: 1}, release.NewGuard(opt.Limits).Pass(f, put)
+	for _, suffix := range refused {
+		if strings.HasSuffix(lower, suffix) {
+			return Info{}, fault.Hint(fmt.Errorf("asset %s: got a %s file, want a .tar.gz, a .tar or a plain program", name, suffix),
+				"publish the asset as a .tar.gz")
+		}
+	}
+	if err := readPlain(name, size, r, put); err != nil {
+		return Info{}, err
+	}
+	return Info{Files: 1}, nil
 }
 
-func readTar(r io.Reader, opt Options, put func(release.File) error) (Info, error) {
-	var info Info
-	guard, tops := release.NewGuard(opt.Limits), map[string]bool{}
-	dir := path.Clean("/" + opt.Dir)[1:]
-	for t := tar.NewReader(r); ; {
-		head, err := t.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return info, fmt.Errorf("read archive: %w", cut(err))
-		}
-		if head.Typeflag == tar.TypeXGlobalHeader {
-			info.Commit = head.PAXRecords["comment"]
-			continue
-		}
-		name := strings.TrimPrefix(head.Name, "./")
-		if opt.StripTop {
-			_, name, _ = strings.Cut(name, "/")
-		}
-		if first, _, below := strings.Cut(name, "/"); below {
-			tops[first] = true
-		}
-		if dir != "" {
-			below := false
-			if name, below = strings.CutPrefix(name, dir+"/"); !below {
-				continue
-			}
-		}
-		f := release.File{Path: name, Size: head.Size, Executable: head.Mode&0o100 != 0, Body: t}
-		switch head.Typeflag {
-		case tar.TypeReg:
-		case tar.TypeSymlink:
-			f = release.File{Path: name, Link: head.Linkname}
-		default:
-			continue
-		}
-		info.Files++
-		if err := guard.Pass(f, put); err != nil {
-			return info, fmt.Errorf("%s: %w", f.Path, err)
-		}
+// refused are the kinds of assets that cannot be streamed, or not without a further library, and are no program either.
+var refused = []string{".zip", ".7z", ".rar", ".gz", ".xz", ".txz", ".zst", ".tzst", ".bz2", ".tbz2", ".tbz", ".lz", ".lzma", ".br", ".lz4"}
+
+func readPlain(name string, size int64, r io.Reader, put func(release.File) error) error {
+	if strings.Contains(name, "/") || IsOwn(name) {
+		return fmt.Errorf("asset: got the name %q, want a plain file's", name)
 	}
-	if info.Files == 0 {
-		return info, fmt.Errorf("directory %q: %w among the folders %s", opt.Dir, release.ErrNotFound,
-			strings.Join(slices.Sorted(maps.Keys(tops)), ", "))
+	if err := release.CheckPath(name); err != nil {
+		return fmt.Errorf("asset: %w", err)
 	}
-	return info, nil
+	if size < 0 {
+		return fmt.Errorf("asset %s: got no length for a plain file, want one", name)
+	}
+	raw := newStream(r, size, size)
+	if err := put(release.File{Path: name, Size: size, Executable: true, Body: raw}); err != nil {
+		return err
+	}
+	if _, err := io.Copy(io.Discard, raw); err != nil {
+		return fmt.Errorf("asset %s: %w", name, err)
+	}
+	return nil
 }
 
-func cut(err error) error {
-	if err == io.EOF {
-		err = io.ErrUnexpectedEOF
+// bounds turns limits into the number of entries and of bytes at which an archive is taken for endless.
+func bounds(limits release.Limits) (entries, bytes int64) {
+	if limits.Files == 0 {
+		limits.Files = release.DefaultLimits.Files
 	}
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return fault.Transient(err)
+	if limits.Bytes == 0 {
+		limits.Bytes = release.DefaultLimits.Bytes
 	}
-	return err
+	entries = times(int64(limits.Files), slack)
+	bytes = times(limits.Bytes, slack)
+	// an entry costs a header, its padding and sometimes a long name; a lone archive's trailer is up to 10 KiB
+	overhead := times(entries, 4<<10)
+	if bytes > math.MaxInt64-overhead {
+		return entries, math.MaxInt64
+	}
+	return entries, bytes + overhead
+}
+
+func times(a, b int64) int64 {
+	if a > math.MaxInt64/b {
+		return math.MaxInt64
+	}
+	return a * b
 }

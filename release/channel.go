@@ -13,6 +13,7 @@ import (
 type Channel struct {
 	text       string
 	constraint goversion.Constraints
+	exact      Version // of a channel that Pin made
 }
 
 // The channels that have a name.
@@ -47,6 +48,7 @@ func ParseChannel(text string) (Channel, error) {
 		if v == nil {
 			return Channel{}, wrong
 		}
+		// as it was written: "~> 1.2" allows 1.9, and "~> 1.2.0", which v.String gives, does not
 		terms[i] = strings.TrimSpace(match[1] + " " + v.Original())
 	}
 	constraint, err := goversion.NewConstraint(strings.Join(terms, ", "))
@@ -56,8 +58,8 @@ func ParseChannel(text string) (Channel, error) {
 	return Channel{text: text, constraint: constraint}, nil
 }
 
-// Pin returns the channel that allows just v and what is equal to it.
-func Pin(v Version) (Channel, error) { return ParseChannel("= " + v.String()) }
+// Pin returns the channel that allows just v and what is equal to it, a tag that is no version too.
+func Pin(v Version) Channel { return Channel{text: "= " + v.String(), exact: v} }
 
 // String returns the channel as it was written.
 func (c Channel) String() string {
@@ -74,6 +76,9 @@ func (c Channel) IsStable() bool { return c.text == "" }
 // A constraint offers a pre-release only where it names one itself, as "~> 2.0-rc1" does.
 func (c Channel) Allows(r Release) bool {
 	switch {
+	case !c.exact.IsZero():
+		order, known := Compare(r.Version, c.exact)
+		return known && order == 0
 	case c.constraint != nil:
 		return r.Version.IsNumeric() && c.constraint.Check(r.Version.parsed)
 	case c.text == "beta":

@@ -1,0 +1,57 @@
+# moult: build, test, demo. `make help` lists what there is.
+
+GO       ?= go
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+BUILD    := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
+LINT     := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+PROGRAMS := moult moult-agent
+
+.PHONY: help build test fast demo bench deps format vet lint cross fuzz clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+build: ## build moult and moult-agent into bin/
+	$(BUILD) -o bin/ $(PROGRAMS:%=./cmd/%)
+
+test: deps ## install what the tests need, and run them all
+	$(GO) test ./...
+
+fast: deps ## the tests without the long loops
+	$(GO) test -short ./...
+
+demo: build ## the main job on real input, without a network
+	./scripts/demo.sh
+
+bench: deps build ## the figures of docs/benchmarks.md
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+deps: ## install what the tests need: Debian's packages and npm's
+	./scripts/test-deps.sh
+
+format: ## refuse files that gofmt would change
+	@files=$$(gofmt -l .); test -z "$$files" || { echo "gofmt these files: $$files" >&2; exit 1; }
+
+vet:
+	$(GO) vet ./...
+
+lint: ## staticcheck
+	$(GO) run $(LINT) ./...
+
+cross: ## build for every kind of board
+	@set -e; for target in linux/amd64 linux/arm64 linux/arm/6 linux/arm/7 linux/riscv64; do \
+		$(MAKE) --no-print-directory cross-one TARGET=$$target WHAT="$(PROGRAMS:%=./cmd/%)"; done
+	@$(MAKE) --no-print-directory cross-one TARGET=linux/mipsle/softfloat WHAT=./cmd/moult-agent
+
+.PHONY: cross-one
+cross-one:
+	@set -e; IFS=/; target="$(TARGET)"; set -- $$target; export GOOS=$$1 GOARCH=$$2; \
+	case $$2 in arm) export GOARM=$$3;; mipsle) export GOMIPS=$$3;; esac; unset IFS; \
+	out=bin/$$1-$$2$${3:+-$$3}; mkdir -p $$out; $(BUILD) -o $$out/ $(WHAT); ls -l $$out | awk -v t=$$out 'NR>1 {print t "/" $$9, $$5}'
+
+fuzz: ## each fuzz target for FUZZTIME (default 10s)
+	./scripts/fuzz.sh
+
+clean: ## remove what was built
+	rm -rf bin

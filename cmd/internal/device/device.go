@@ -1,0 +1,228 @@
+// Package device puts a device together: its directory, its configuration, its modules with their sources and slots.
+// It is the programs' wiring, and knows the adapters that they link.
+package device
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"moult/config"
+	"moult/disk"
+	"moult/fault"
+	"moult/journal"
+	"moult/release"
+	"moult/slot"
+	"moult/update"
+	"moult/web"
+)
+
+// Options are what a program opens a device with.
+type Options struct {
+	Root    string         // the device's directory
+	Config  *config.Config // instead of what the directory configures; nil for that
+	Version string         // of the program, for the servers that it asks
+	Linked  Linked         // the sources that the program has beyond the forges
+	Tell    func(update.Event)
+	Wait    time.Duration // how long another run is waited for
+	Look    bool          // nothing is to be changed: where another run is at work, its half-done work is shown
+	Offline bool          // no source is asked: without a configuration, the modules that are installed will do
+}
+
+// Device is one that was opened. Whoever opens it closes it.
+type Device struct {
+	Config  *config.Config
+	Engine  *update.Engine
+	Journal *journal.Journal
+	Modules []*Module
+	Busy    bool // another run is at work; only with Options.Look
+
+	disk   *disk.Dir
+	unlock func()
+	client *web.Client
+}
+
+// Module is a module with what only the programs look at.
+type Module struct {
+	update.Module
+	Config config.Module
+	Slots  *slot.Slots
+}
+
+// Open opens a device, keeps other runs away, and finishes or undoes what a cut left. A module that cannot be recovered
+// does not keep the others from it; the error then comes with the Device, to be closed as well.
+func Open(ctx context.Context, opt Options) (*Device, error) {
+	root, err := disk.OpenDir(opt.Root)
+	if err != nil {
+		return nil, fault.Hint(err, "--root names the device's directory; make it first")
+	}
+	d := &Device{Journal: journal.New(root), disk: root}
+	others, err := d.configure(opt)
+	if err == nil {
+		err = d.lock(ctx, opt)
+	}
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	d.client = web.New(web.Options{Version: opt.Version})
+	d.Engine = &update.Engine{Journal: d.Journal, Now: time.Now, Sleep: sleep, Tell: opt.Tell}
+	for _, m := range d.Config.Modules {
+		d.Modules = append(d.Modules, d.module(m, opt))
+	}
+	if d.Busy {
+		return d, nil
+	}
+	var failed []error
+	for _, m := range d.Modules {
+		failed = append(failed, d.Engine.Recover(&m.Module))
+	}
+	for _, m := range others {
+		failed = append(failed, d.Engine.Recover(&d.module(m, opt).Module))
+	}
+	return d, errors.Join(failed...)
+}
+
+// configure finds the modules of this run, and the others that the device has: what a cut left of them is not left either.
+func (d *Device) configure(opt Options) (others []config.Module, err error) {
+	installed, err := d.Journal.Modules()
+	if err != nil {
+		return nil, err
+	}
+	loaded, err := config.Load(d.disk.FS(), config.Options{})
+	switch {
+	case opt.Config != nil:
+		d.Config = opt.Config
+		if err == nil {
+			others = loaded.Modules
+		}
+	case err == nil:
+		d.Config = loaded
+	case opt.Offline && len(installed) > 0 && errors.Is(err, config.ErrNoModules):
+		d.Config = new(config.Config)
+		for _, name := range installed {
+			d.Config.Modules = append(d.Config.Modules, config.Module{Name: name})
+		}
+	default:
+		return nil, err
+	}
+	for _, name := range installed {
+		others = append(others, config.Module{Name: name})
+	}
+	known := map[string]bool{}
+	for _, m := range d.Config.Modules {
+		known[m.Name] = true
+	}
+	return slices.DeleteFunc(others, func(m config.Module) bool {
+		again := known[m.Name]
+		known[m.Name] = true
+		return again
+	}), nil
+}
+
+// Close lets the device go.
+func (d *Device) Close() error {
+	if d.client != nil {
+		d.client.Close()
+	}
+	if d.unlock != nil {
+		d.unlock()
+	}
+	return d.disk.Close()
+}
+
+// lock keeps other runs away, and waits for one that is at work.
+func (d *Device) lock(ctx context.Context, opt Options) error {
+	deadline := time.Now().Add(opt.Wait)
+	for {
+		unlock, err := journal.Lock(opt.Root)
+		if err == nil {
+			d.unlock = unlock
+			return nil
+		}
+		readOnly := errors.Is(err, fs.ErrPermission) || strings.Contains(err.Error(), "read-only")
+		if opt.Look && (errors.Is(err, journal.ErrBusy) || readOnly) {
+			d.Busy = true
+			return nil
+		}
+		if !errors.Is(err, journal.ErrBusy) || time.Now().After(deadline) {
+			return err
+		}
+		if err := sleep(ctx, 200*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+func (d *Device) module(m config.Module, opt Options) *Module {
+	place := slot.ModulePlace(m.Name)
+	if m.Root {
+		place = slot.RootPlace(m.Dir)
+	}
+	slots := slot.New(d.disk, place, m.Keep.Match)
+	module := &Module{Config: m, Slots: slots, Module: update.Module{
+		Name: m.Name, Repository: m.URL, Slots: slots, Channel: m.Channel,
+		Source: &source{device: d, module: m, linked: opt.Linked},
+		Want:   release.Want{Dir: m.Dir, Limits: m.Limits},
+		Judged: len(m.Run) > 0 || m.Unit != "" || m.Health != nil || m.Confirm,
+	}}
+	if m.Asset != "" {
+		module.AssetFor = func(v release.Version) (string, error) { return platform().AssetName(m.Asset, v) }
+	}
+	return module
+}
+
+// platform is the system that this program was built for.
+func platform() release.Platform {
+	p := release.Platform{OS: runtime.GOOS, Arch: runtime.GOARCH}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "GOARM" { // "6", or "6,softfloat"
+				p.Arm, _, _ = strings.Cut(s.Value, ",")
+			}
+		}
+	}
+	return p
+}
+
+// Select returns the modules of these names, in the order of the configuration; all where no name is given.
+func (d *Device) Select(names []string) ([]*Module, error) {
+	if len(names) == 0 {
+		return d.Modules, nil
+	}
+	var selected []*Module
+	var known []string
+	for _, m := range d.Modules {
+		known = append(known, m.Name)
+		if slices.Contains(names, m.Name) {
+			selected = append(selected, m)
+		}
+	}
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return nil, fault.Hint(fmt.Errorf("got no module %q", name), "the modules are "+strings.Join(known, ", "))
+		}
+	}
+	return selected, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// Root returns the device's directory that a program takes where none is given: MOULT_ROOT, or the current folder.
+func Root() string { return cmp.Or(os.Getenv("MOULT_ROOT"), ".") }

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package disk
+
+func exchange(int, string, int, string) error { return ErrUnsupported }

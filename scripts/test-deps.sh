@@ -1,0 +1,24 @@
+#!/bin/sh
+# Installs what the tests need and is missing: Debian's packages, and npm's into testdata/npm.
+set -eu
+cd "$(dirname "$0")/.."
+
+missing=""
+for need in git:git strace:strace npm:npm openssh-server:/usr/sbin/sshd; do
+	command -v "${need#*:}" >/dev/null || missing="$missing ${need%%:*}"
+done
+if [ -n "$missing" ]; then
+	echo "installing$missing"
+	sudo=""
+	[ "$(id -u)" = 0 ] || sudo=sudo
+	# One package list that is out of date must not stop the rest.
+	$sudo apt-get update -q || true
+	# shellcheck disable=SC2086 # a list of names
+	DEBIAN_FRONTEND=noninteractive $sudo apt-get install -qy --no-install-recommends $missing
+fi
+
+if [ testdata/npm/package-lock.json -nt testdata/npm/node_modules/.package-lock.json ]; then
+	echo "installing npm's packages"
+	(cd testdata/npm && npm ci --no-audit --no-fund --ignore-scripts)
+	touch testdata/npm/node_modules/.package-lock.json
+fi
