@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -75,6 +76,7 @@ func (m *Manifest) check() error {
 		return fmt.Errorf("manifest: got no version")
 	}
 	seen := make(map[string]bool, len(m.Files))
+	left := int64(math.MaxInt64)
 	for i, e := range m.Files {
 		if err := CheckPath(e.Path); err != nil {
 			return fmt.Errorf("manifest: %w", err)
@@ -90,6 +92,9 @@ func (m *Manifest) check() error {
 		seen[e.Path] = true
 		if err := e.check(); err != nil {
 			return fmt.Errorf("manifest: %s: %w", e.Path, err)
+		}
+		if left -= e.Length; left < 0 {
+			return fmt.Errorf("manifest: got lengths of more than %d bytes together", int64(math.MaxInt64))
 		}
 	}
 	return nil

@@ -46,8 +46,11 @@ func CheckPath(p string) error {
 // CheckLink refuses the target of a symbolic link at path p that would lead out of the tree. A ".." may only stand
 // at the target's beginning: after a name it could step out from where another link leads.
 func CheckLink(p, target string) error {
-	if target == "" || len(target) > MaxPath || strings.ContainsRune(target, 0) {
+	if target == "" || len(target) > MaxPath {
 		return fmt.Errorf("link %q: got a target of %d bytes, want 1 to %d", p, len(target), MaxPath)
+	}
+	if !utf8.ValidString(target) || strings.ContainsRune(target, 0) {
+		return fmt.Errorf("link %q: got the target %q, want UTF-8 without NUL", p, target)
 	}
 	if path.IsAbs(target) {
 		return fmt.Errorf("link %q: got the absolute target %q, want one inside the release", p, target)

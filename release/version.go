@@ -1,8 +1,10 @@
 package release
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	goversion "github.com/hashicorp/go-version"
@@ -88,8 +90,44 @@ func Compare(a, b Version) (int, bool) {
 	if a.parsed == nil || b.parsed == nil {
 		return 0, false
 	}
-	return a.parsed.Compare(b.parsed), true
+	if order := slices.Compare(numbers(a), numbers(b)); order != 0 {
+		return order, true
+	}
+	return comparePrereleases(a.parsed.Prerelease(), b.parsed.Prerelease()), true
 }
+
+// numbers returns a version's parts, of which the last is not zero: 2 = 2.0.
+func numbers(v Version) []int64 {
+	parts := v.parsed.Segments64()
+	for len(parts) > 0 && parts[len(parts)-1] == 0 {
+		parts = parts[:len(parts)-1]
+	}
+	return parts
+}
+
+// comparePrereleases orders what follows the numbers, as SemVer 2.0.0 does in clause 11: none comes after any; parts compare
+// one by one, numbers as numbers and before words; more parts come after fewer. go-version has other rules, by which
+// rc01 < rc1 < rc01, and rc < rc.1 < rc.a < rc.
+func comparePrereleases(a, b string) int {
+	if a == "" || b == "" {
+		return cmp.Compare(len(b), len(a))
+	}
+	return slices.CompareFunc(strings.Split(a, "."), strings.Split(b, "."), func(a, b string) int {
+		aNumber, bNumber := isNumber(a), isNumber(b)
+		switch {
+		case aNumber && bNumber: // of any length
+			a, b = strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
+			return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
+		case aNumber:
+			return -1
+		case bNumber:
+			return 1
+		}
+		return strings.Compare(a, b)
+	})
+}
+
+func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
 // MarshalText writes the version as its tag has it.
 func (v Version) MarshalText() ([]byte, error) { return []byte(v.text), nil }

@@ -44,9 +44,9 @@ type Options struct {
 //
 // Fetch reads a local repository in place. From a remote it costs two requests: the names again, then one pack of the tag's tree
 // without history, the whole tree even where Dir is set; over ssh it is one connection. Redirects are counted too.
-// The pack goes through a file below Temp. Memory grows with the number of objects, some 200 bytes each, and not with their sizes;
+// The pack goes through a file below Temp. Memory grows with the number of objects, some 150 bytes each, and not with their sizes;
 // except for a file that the server chose to send as a delta against another: that is held whole, with what it is built from,
-// up to 512 MiB. A pack in a local repository is read by its index, which is held whole, some 35 bytes an object of the repository.
+// up to 512 MiB together. A pack in a local repository is read by its index, which is held whole, some 35 bytes an object of the repository.
 type Source struct {
 	local string              // a path, or
 	end   *transport.Endpoint // a remote, without user and password where it is https
