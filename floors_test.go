@@ -35,9 +35,10 @@ var floors = map[string]int{
 
 // neighbours are the imports within a floor that are meant, each with its reason. On the ground and among programs all are.
 var neighbours = map[string]string{
-	"source/github source/forge": "what forges have in common stands once",
-	"source/gitea source/forge":  "what forges have in common stands once",
-	"source/gitlab source/forge": "what forges have in common stands once",
+	"source/github source/forge":     "what forges have in common stands once",
+	"source/gitea source/forge":      "what forges have in common stands once",
+	"source/gitlab source/forge":     "what forges have in common stands once",
+	"source/sourcetest source/forge": "its forge in a box is one of forge's kinds",
 }
 
 // noIO is what a package of the domain does not touch: it is told of the world through ports.

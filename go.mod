@@ -40,6 +40,20 @@ require (
 	github.com/spf13/pflag v1.0.9 // indirect
 	github.com/xanzy/ssh-agent v0.3.3 // indirect
 	golang.org/x/net v0.57.0 // indirect
-	golang.org/x/tools v0.26.0 // indirect
+	golang.org/x/tools v0.48.0 // indirect
 	gopkg.in/warnings.v0 v0.1.2 // indirect
 )
+
+require github.com/getkin/kin-openapi v0.152.0
+
+require github.com/go-openapi/jsonpointer v0.22.5 // indirect
+
+require github.com/go-openapi/swag/jsonname v0.25.5 // indirect
+
+require github.com/oasdiff/yaml v0.1.1 // indirect
+
+require github.com/oasdiff/yaml3 v0.0.14 // indirect
+
+require github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect
+
+require golang.org/x/text v0.41.0 // indirect

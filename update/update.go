@@ -219,13 +219,14 @@ func (e *Engine) failed(ctx context.Context, m *Module, plan Plan, cause error) 
 		return cause
 	}
 	if ctx.Err() != nil { // a person stopped it: nothing failed
-		_ = e.Journal.Save(m.Name, s)
 		return cause
 	}
 	event := Event{Kind: Failed, Version: plan.Release.Version, From: plan.Installed, Text: cause.Error(), Reason: cause.Error()}
 	if s.Failure == cause.Error() {
 		e.tell(m, event)
-	} else if e.record(m, s, event) != nil {
+		return cause
+	}
+	if e.record(m, s, event) != nil {
 		return cause
 	}
 	s.Failure = cause.Error()

@@ -138,7 +138,7 @@ func (c *Client) decode(resp *Response, v any) error {
 		return cut(err)
 	}
 	if int64(len(data)) > c.opt.MaxJSON {
-		return fmt.Errorf("got more than %d bytes", c.opt.MaxJSON)
+		return fault.Hint(fmt.Errorf("got more than %d bytes", c.opt.MaxJSON), wrongForge)
 	}
 	if err := json.Unmarshal(data, v); err != nil {
 		var shape *json.UnmarshalTypeError

@@ -80,15 +80,16 @@ func New(opt Options) *Client {
 		opt.After = func(d time.Duration, f func()) func() { t := time.AfterFunc(d, f); return func() { t.Stop() } }
 	}
 	return &Client{opt: opt, transport: &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: opt.Dial, KeepAlive: 15 * time.Second}).DialContext,
-		TLSClientConfig:       &tls.Config{RootCAs: opt.RootCAs, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:   opt.Dial,
-		ForceAttemptHTTP2:     true,
-		DisableCompression:    true, // bytes are counted as they come
-		MaxIdleConnsPerHost:   2,
-		IdleConnTimeout:       30 * time.Second,
-		ExpectContinueTimeout: time.Second,
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: opt.Dial, KeepAlive: 15 * time.Second}).DialContext,
+		TLSClientConfig:        &tls.Config{RootCAs: opt.RootCAs, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    opt.Dial,
+		ForceAttemptHTTP2:      true,
+		DisableCompression:     true,      // bytes are counted as they come
+		MaxResponseHeaderBytes: 256 << 10, // GitHub's are 6 KiB
+		MaxIdleConnsPerHost:    2,
+		IdleConnTimeout:        30 * time.Second,
+		ExpectContinueTimeout:  time.Second,
 	}}
 }
 

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"moult/fault"
 )
 
 // Request is one question to a server; redirects and further tries are part of it.
@@ -79,10 +81,10 @@ func (c *Client) Do(ctx context.Context, req Request) (*Response, error) {
 		resp.Body.Close()
 		next, err := follow(u, location)
 		if err != nil {
-			return nil, fmt.Errorf("%s %s: %w", req.Method, Redact(u), err)
+			return nil, fault.Hint(fmt.Errorf("%s %s: %w", req.Method, Redact(u), err), "another than the forge may have answered; check the url and the network")
 		}
 		if hop == MaxRedirects {
-			return nil, fmt.Errorf("%s %s: got more than %d redirects", req.Method, Redact(u), MaxRedirects)
+			return nil, fault.Hint(fmt.Errorf("%s %s: got more than %d redirects", req.Method, Redact(u), MaxRedirects), wrongForge)
 		}
 		if next.Scheme != u.Scheme || HostPort(next) != HostPort(u) {
 			withToken = false // and it stays so: who redirects us back must not choose what we ask with our token

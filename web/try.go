@@ -20,7 +20,8 @@ func (c *Client) try(ctx context.Context, req Request, u *url.URL, withToken boo
 	bound := min(firstWait, c.opt.MaxWait)
 	for n := 1; ; n++ {
 		resp, err := c.once(ctx, req, u, withToken)
-		if err == nil || ctx.Err() != nil || !fault.IsTransient(err) || n >= c.opt.Tries {
+		again := req.Method == http.MethodGet || req.Method == http.MethodHead // the others may have done their work
+		if err == nil || ctx.Err() != nil || !again || !fault.IsTransient(err) || n >= c.opt.Tries {
 			return resp, err
 		}
 		wait := c.opt.Jitter(bound)

@@ -228,10 +228,17 @@ func parseSum(line string) (hash, name string) {
 	return strings.ToLower(hash), name
 }
 
-// SafeURL returns an asset's address when it is as safe as the forge's own: a forge on https has no assets on http.
+// SafeURL returns an asset's address when it is as safe as the forge's own, else "": a forge on https has no assets on http.
+// Where a forge gives its own host on http, as one behind a proxy does that does not know of it, the address is made https.
 func SafeURL(base *url.URL, address string) string {
 	u, err := base.Parse(address)
-	if err != nil || u.Scheme != "https" && u.Scheme != base.Scheme {
+	if err != nil {
+		return ""
+	}
+	if base.Scheme == "https" && u.Scheme == "http" && strings.EqualFold(u.Hostname(), base.Hostname()) {
+		u.Scheme, u.Host = base.Scheme, base.Host
+	}
+	if u.Scheme != "https" && u.Scheme != base.Scheme {
 		return ""
 	}
 	return u.String()

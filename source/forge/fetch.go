@@ -70,16 +70,17 @@ func (f *Fetch) stream(ctx context.Context, req web.Request, read func(body io.R
 	return info, nil
 }
 
-// put gives files on while the context lasts, and keeps the error of Put as it is.
+// put gives files on that a Guard finds harmless, while the context lasts, and keeps the error of Put as it is.
 func (f *Fetch) put(ctx context.Context) func(release.File) error {
+	guard := release.NewGuard(f.Want.Limits)
 	return func(file release.File) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if f.putErr == nil {
+		return guard.Pass(file, func(file release.File) error {
 			f.putErr = f.Put(file)
-		}
-		return f.putErr
+			return f.putErr
+		})
 	}
 }
 

@@ -8,7 +8,6 @@ package forge
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -108,8 +107,8 @@ func (i Item) Release() (release.Release, error) {
 	if err != nil {
 		return release.Release{}, err
 	}
-	if !utf8.ValidString(i.Tag) {
-		return release.Release{}, errors.New("version: got broken UTF-8")
+	if !utf8.ValidString(i.Tag) || strings.Contains(i.Tag, "..") || strings.HasPrefix(i.Tag, "/") || strings.HasSuffix(i.Tag, "/") {
+		return release.Release{}, fmt.Errorf("version %q: got a tag that git does not take", i.Tag) // and that could lead elsewhere in a URL
 	}
 	r := release.Release{Version: v, Prerelease: i.Prerelease, Notes: trimNotes(i.Notes)}
 	if year := i.Published.Year(); year > 1970 && year < 10_000 {

@@ -179,6 +179,10 @@ func (s *Source) item(w wireRelease) forge.Item {
 		if address == "" {
 			address = l.URL
 		}
+		// Pages take no token; the API has the same file (docs.gitlab.com/api/releases, "Download a release asset").
+		if rest, ok := strings.CutPrefix(address, s.page+"/-/releases/"); ok && s.api.Auth {
+			address = s.project + "/releases/" + rest
+		}
 		item.Assets = append(item.Assets, release.Asset{Name: l.Name, URL: forge.SafeURL(s.base, address)})
 	}
 	return item
