@@ -19,8 +19,8 @@ func main() { os.Exit(program().Main()) }
 func program() command.Program {
 	return command.Program{
 		Name: "moult", Short: "Over-the-air updates from releases, for MicroPython boards and Linux boards", Version: version,
-		Linked: device.Linked{Git: func(url, token string) (release.Source, error) {
-			return git.New(url, git.Options{Token: token})
+		Linked: device.Linked{Git: func(url, token, temp string) (release.Source, error) {
+			return git.New(url, git.Options{Token: token, Temp: temp})
 		}},
 	}
 }

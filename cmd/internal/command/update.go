@@ -71,7 +71,6 @@ For a private repository put its token into the environment as MOULT_TOKEN, or i
 	flags.BoolVar(&f.opt.Again, "retry", false, "try a version again that was rolled back")
 	flags.BoolVar(&f.opt.Reinstall, "reinstall", false, "install the installed version anew")
 	flags.DurationVar(&f.wait, "wait", 0, "wait this long for another run to end, such as 30s")
-	cmd.MarkFlagsMutuallyExclusive("check", "dry-run")
 	for _, name := range []string{"name", "forge", "asset"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 	}
@@ -79,6 +78,9 @@ For a private repository put its token into the environment as MOULT_TOKEN, or i
 }
 
 func (a *app) runUpdate(ctx context.Context, f updateFlags, names []string) error {
+	if f.check && f.dryRun {
+		return usageError{fmt.Errorf("got --check and --dry-run, want one of them")}
+	}
 	given, err := f.config(names)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -46,6 +47,7 @@ type Device struct {
 	Busy    bool // another run is at work; only with Options.Look
 
 	disk   *disk.Dir
+	temp   string // on the device's own disk: the system's may be memory
 	unlock func()
 	client *web.Client
 }
@@ -64,7 +66,7 @@ func Open(ctx context.Context, opt Options) (*Device, error) {
 	if err != nil {
 		return nil, fault.Hint(err, "--root names the device's directory; make it first")
 	}
-	d := &Device{Journal: journal.New(root), disk: root}
+	d := &Device{Journal: journal.New(root), disk: root, temp: filepath.Join(opt.Root, journal.Dir, "tmp")}
 	others, err := d.configure(opt)
 	if err == nil {
 		err = d.lock(ctx, opt)
@@ -80,7 +82,7 @@ func Open(ctx context.Context, opt Options) (*Device, error) {
 	if d.Busy {
 		return d, nil
 	}
-	var failed []error
+	failed := []error{os.RemoveAll(d.temp)}
 	for _, m := range d.Modules {
 		failed = append(failed, d.Engine.Recover(&m.Module))
 	}

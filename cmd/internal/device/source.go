@@ -17,7 +17,8 @@ import (
 
 // Linked are the sources that not every program has, because they make it large.
 type Linked struct {
-	Git func(url, token string) (release.Source, error) // any git repository; nil where the program has none
+	// Git is any git repository; nil where the program has none. What it must put down goes below temp, a folder that it may make.
+	Git func(url, token, temp string) (release.Source, error)
 }
 
 // source is a module's source, made when it is first asked: what kind of forge a host is may have to be asked of the host.
@@ -79,7 +80,7 @@ func (s *source) git() (release.Source, error) {
 		return nil, fault.Hint(fmt.Errorf("%s: this program has no git in it, to keep small", s.module.URL),
 			"use the program moult, or a repository on GitHub, Gitea, Forgejo or GitLab")
 	}
-	return s.linked.Git(s.module.URL, s.module.Token.Reveal())
+	return s.linked.Git(s.module.URL, s.module.Token.Reveal(), s.device.temp)
 }
 
 // isGit reports whether a URL can only be that of a git repository: a path, file, ssh, git@host:path; or was said to be.
