@@ -40,6 +40,7 @@ type Event struct {
 	Total    int64           `json:"total,omitempty"`    // bytes that will come, where that is known
 	Requests int             `json:"requests,omitempty"`
 	Files    int             `json:"files,omitempty"`
+	Bytes    int64           `json:"bytes,omitempty"` // of those files
 	Commit   string          `json:"commit,omitempty"`
 }
 

@@ -140,7 +140,8 @@ func (e *Engine) stageOnce(ctx context.Context, m *Module, r release.Release) (r
 	if len(manifest.Files) == 0 {
 		return fetched, fmt.Errorf("release %s: got no file in it", r.Version)
 	}
-	e.tell(m, Event{Kind: StagedAll, Version: r.Version, Files: len(manifest.Files), Received: fetched.Received, Requests: fetched.Requests,
+	e.tell(m, Event{Kind: StagedAll, Version: r.Version, Files: len(manifest.Files), Bytes: manifest.Size(),
+		Received: fetched.Received, Requests: fetched.Requests,
 		Text: fmt.Sprintf("%s staged and checked", plural(len(manifest.Files), "file"))})
 	return fetched, nil
 }

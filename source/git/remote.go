@@ -1,6 +1,7 @@
 package git
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -175,7 +176,10 @@ func (s *Source) fetchRemote(ctx context.Context, r release.Release, want releas
 	if err := sameCommit(name, c.commit(tagPrefix+name).String(), r.Commit); err != nil {
 		return fetched, err
 	}
-	temp, err := os.MkdirTemp(s.opt.Temp, "moult-git-")
+	var temp string
+	if err = os.MkdirAll(cmp.Or(s.opt.Temp, os.TempDir()), 0o700); err == nil {
+		temp, err = os.MkdirTemp(s.opt.Temp, "moult-git-")
+	}
 	if err != nil {
 		return fetched, fmt.Errorf("fetch: %w", err)
 	}

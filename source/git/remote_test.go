@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"moult/fault"
@@ -29,7 +30,7 @@ func TestRemoteCosts(t *testing.T) {
 		return count(&requests)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(&counting{w, &out}, r) }))
 	})
 	temp := t.TempDir()
-	source := newSource(t, s.URL+"/owner/repo.git", git.Options{Temp: temp})
+	source := newSource(t, s.URL+"/owner/repo.git", git.Options{Temp: filepath.Join(temp, "made")})
 
 	answer, err := source.Latest(t.Context(), release.Query{})
 	if err != nil {
@@ -339,16 +340,16 @@ func TestHTTPFaults(t *testing.T) {
 			})
 		})
 		temp := t.TempDir()
-		_, err := newSource(t, s.URL+"/owner/repo.git", git.Options{Temp: temp}).Fetch(ctx, version("v1.0"), release.Want{}, sourcetest.Tree{}.Put)
+		_, err := newSource(t, s.URL+"/owner/repo.git", git.Options{Temp: filepath.Join(temp, "made")}).Fetch(ctx, version("v1.0"), release.Want{}, sourcetest.Tree{}.Put)
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v, want context.Canceled", err)
 		}
 		empty(t, temp)
 	})
 	t.Run("no room for the pack", func(t *testing.T) {
-		_, _, err := fetch(t, server(t, dir, nil).URL+"/owner/repo.git", git.Options{Temp: filepath.Join(t.TempDir(), "missing")}, version("v1.0"), release.Want{})
-		if !errors.Is(err, os.ErrNotExist) || fault.IsTransient(err) {
-			t.Errorf("got %v, want os.ErrNotExist", err)
+		_, _, err := fetch(t, server(t, dir, nil).URL+"/owner/repo.git", git.Options{Temp: "/dev/null/below"}, version("v1.0"), release.Want{})
+		if !errors.Is(err, syscall.ENOTDIR) || fault.IsTransient(err) {
+			t.Errorf("got %v, want that it is no folder", err)
 		}
 	})
 }

@@ -46,10 +46,12 @@ func (p *printer) tell(e update.Event) {
 	case p.json:
 		p.object(e)
 	case e.Kind == update.Failed: // it comes back as the error
-	case e.Kind == update.StagedAll && e.Requests > 0:
-		p.line(e.Module, fmt.Sprintf("%s, %s received in %d requests", e.Text, size(e.Received), e.Requests))
-	case e.Kind == update.StagedAll && e.Received > 0:
-		p.line(e.Module, fmt.Sprintf("%s, %s received", e.Text, size(e.Received)))
+	case e.Kind == update.StagedAll:
+		text := fmt.Sprintf("%s, %s", e.Text, size(e.Bytes))
+		if e.Requests > 0 {
+			text += fmt.Sprintf(", from %s received in %s", size(e.Received), plural(e.Requests, "request"))
+		}
+		p.line(e.Module, text)
 	default:
 		p.line(e.Module, e.Text)
 	}
@@ -140,6 +142,13 @@ func size(bytes int64) string {
 		return fmt.Sprintf("%.1f KB", float64(bytes)/(1<<10))
 	}
 	return fmt.Sprintf("%d bytes", bytes)
+}
+
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 func hintDowngrade(err error) error {
