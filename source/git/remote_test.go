@@ -55,7 +55,7 @@ func TestRemoteCosts(t *testing.T) {
 	if fetched.Requests != requests || requests != 2 || fetched.Received != int64(out) || progress != int64(out) || fetched.Commit != answer.Release.Commit {
 		t.Errorf("fetch: got %+v, progress %d, want %d requests, %d bytes", fetched, progress, requests, out)
 	}
-	empty(t, temp)
+	empty(t, filepath.Join(temp, "made"))
 }
 
 type counter int64
@@ -340,7 +340,7 @@ func TestHTTPFaults(t *testing.T) {
 			})
 		})
 		temp := t.TempDir()
-		_, err := newSource(t, s.URL+"/owner/repo.git", git.Options{Temp: filepath.Join(temp, "made")}).Fetch(ctx, version("v1.0"), release.Want{}, sourcetest.Tree{}.Put)
+		_, err := newSource(t, s.URL+"/owner/repo.git", git.Options{Temp: temp}).Fetch(ctx, version("v1.0"), release.Want{}, sourcetest.Tree{}.Put)
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v, want context.Canceled", err)
 		}
