@@ -17,8 +17,9 @@ if [ -n "$missing" ]; then
 	DEBIAN_FRONTEND=noninteractive $sudo apt-get install -qy --no-install-recommends $missing
 fi
 
-if [ testdata/npm/package-lock.json -nt testdata/npm/node_modules/.package-lock.json ]; then
+installed=testdata/npm/node_modules/.package-lock.json
+if [ ! -e "$installed" ] || [ testdata/npm/package-lock.json -nt "$installed" ]; then
 	echo "installing npm's packages"
 	(cd testdata/npm && npm ci --no-audit --no-fund --ignore-scripts)
-	touch testdata/npm/node_modules/.package-lock.json
+	touch "$installed"
 fi

@@ -25,12 +25,9 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
-			for _, kv := range []string{
+			env.Vars = append(env.Vars,
 				"GIT_AUTHOR_NAME=Maker", "GIT_AUTHOR_EMAIL=maker@example.org", "GIT_COMMITTER_NAME=Maker", "GIT_COMMITTER_EMAIL=maker@example.org",
-				"GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null", "GIT_AUTHOR_DATE=2026-01-02T03:04:05Z", "GIT_COMMITTER_DATE=2026-01-02T03:04:05Z", "TZ=UTC",
-			} {
-				env.Vars = append(env.Vars, kv)
-			}
+				"GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null", "GIT_AUTHOR_DATE=2026-01-02T03:04:05Z", "GIT_COMMITTER_DATE=2026-01-02T03:04:05Z", "TZ=UTC")
 			return nil
 		},
 	})
