@@ -1,0 +1,144 @@
+// Package process runs a module's program: starts it, keeps what it prints, and ends it with everything that it left behind.
+package process
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Options say what to run.
+type Options struct {
+	Command []string      // the program and its arguments; a program without a slash is looked for in PATH
+	Dir     string        // where it runs
+	Env     []string      // beside the agent's own environment
+	Log     *Log          // where its output goes; may be nil
+	Grace   time.Duration // between SIGTERM and SIGKILL; 0: 10 s
+}
+
+// Process is one program, not started yet, running, or ended. It may be started again.
+type Process struct {
+	opt  Options
+	tail *tail
+
+	mu      sync.Mutex
+	running *run
+}
+
+// run is one run of the program, from its start to its end.
+type run struct {
+	pid   int
+	ended chan struct{} // closed once the program and all it left behind are gone
+	exit  Exit
+}
+
+// Exit is how a run ended.
+type Exit struct {
+	Text    string // in plain words: "exit status 1", "signal: killed"
+	Good    bool   // status 0
+	Stopped bool   // because Stop asked it to
+}
+
+// New returns a program that is not started yet.
+func New(opt Options) *Process {
+	if opt.Grace == 0 {
+		opt.Grace = 10 * time.Second
+	}
+	return &Process{opt: opt, tail: &tail{}}
+}
+
+// Start starts the program. The channel gives its end, once. What the run before printed is forgotten by Tail.
+func (p *Process) Start() (<-chan Exit, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.running != nil {
+		return nil, errors.New("start: it runs already")
+	}
+	r := &run{ended: make(chan struct{})}
+	exit := make(chan Exit, 1)
+	started := make(chan error, 1)
+	p.tail.reset()
+	go p.watch(r, started, exit)
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("start %s: %w", p.opt.Command[0], err)
+	}
+	p.running = r
+	return exit, nil
+}
+
+// watch starts the program and waits for it, on one thread of its own: the kernel ends the program (Pdeathsig) when the
+// thread that started it ends, which so is only when the agent itself does.
+func (p *Process) watch(r *run, started chan<- error, exit chan<- Exit) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd := exec.Command(p.opt.Command[0], p.opt.Command[1:]...)
+	cmd.Dir = p.opt.Dir
+	mark := rand.Text()
+	cmd.Env = append(append(os.Environ(), p.opt.Env...), runVariable+"="+mark)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	output := &output{tail: p.tail, log: p.opt.Log}
+	cmd.Stdout, cmd.Stderr = output, output
+	cmd.WaitDelay = time.Second // a child that keeps the output open must not hold up the end
+	err := cmd.Start()
+	if err == nil {
+		r.pid = cmd.Process.Pid
+	}
+	started <- err
+	if err != nil {
+		return
+	}
+	err = cmd.Wait()
+	if errors.Is(err, exec.ErrWaitDelay) {
+		err = nil
+	}
+	end(r.pid, mark)
+	p.mu.Lock()
+	r.exit.Good, r.exit.Text = err == nil, "exit status 0"
+	if err != nil {
+		r.exit.Text = err.Error()
+	}
+	p.running = nil
+	p.mu.Unlock()
+	close(r.ended)
+	exit <- r.exit
+}
+
+// Stop ends the program: SIGTERM, and after the grace SIGKILL; then whatever it left behind. It returns once all is gone.
+// A program that does not run is stopped already.
+func (p *Process) Stop() {
+	p.mu.Lock()
+	r := p.running
+	if r != nil {
+		r.exit.Stopped = true
+	}
+	p.mu.Unlock()
+	if r == nil {
+		return
+	}
+	_ = syscall.Kill(-r.pid, syscall.SIGTERM)
+	timer := time.NewTimer(p.opt.Grace)
+	defer timer.Stop()
+	select {
+	case <-r.ended:
+	case <-timer.C:
+		_ = syscall.Kill(-r.pid, syscall.SIGKILL)
+		<-r.ended
+	}
+}
+
+// Running reports whether the program runs.
+func (p *Process) Running() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.running != nil
+}
+
+// Tail returns the last lines that the program printed, at most maxTail bytes of them.
+func (p *Process) Tail() string { return strings.TrimSpace(p.tail.String()) }
