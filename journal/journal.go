@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"syscall"
 
 	"moult/disk"
 	"moult/update"
@@ -75,7 +76,38 @@ func (j *Journal) Save(module string, s update.State) error {
 	if err := disk.MkdirAll(j.disk, states, 0o755); err != nil {
 		return err
 	}
-	return disk.WriteFile(j.disk, stateFile(module), append(data, '\n'), 0o600)
+	return j.withRoom(func() error {
+		return disk.WriteFile(j.disk, stateFile(module), append(data, '\n'), 0o600)
+	})
+}
+
+// The ballast takes room while there is some, for the day when a program has filled the disk: then it is given up, so that
+// the way back to the version before can still be written down.
+const (
+	ballastFile = Dir + "/ballast"
+	ballastSize = 64 << 10
+)
+
+// withRoom does a small write, on a full disk too. The ballast is laid in again once there is room.
+func (j *Journal) withRoom(write func() error) error {
+	err := write()
+	if errors.Is(err, syscall.ENOSPC) && disk.Remove(j.disk, ballastFile) == nil {
+		return write()
+	}
+	if err != nil {
+		return err
+	}
+	if there, err := disk.Exists(j.disk, ballastFile); err != nil || there {
+		return err
+	}
+	if free, err := j.disk.Free(); err != nil || free < 16*ballastSize {
+		return err
+	}
+	err = disk.WriteNew(j.disk, ballastFile, make([]byte, ballastSize), 0o600)
+	if errors.Is(err, syscall.ENOSPC) {
+		err = disk.Remove(j.disk, ballastFile)
+	}
+	return err
 }
 
 // The history is one JSON object a line. When it has grown to maxHistory bytes it becomes the older half,

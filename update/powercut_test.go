@@ -1,6 +1,7 @@
 package update_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -242,7 +243,7 @@ func TestPowerCutOfARollBack(t *testing.T) {
 			must(t, start(fresh, specs...).updateAll())
 			work := func(dev *device) error {
 				for _, m := range dev.modules {
-					err := dev.engine.RollBack(m, "it does not water")
+					err := dev.engine.RollBack(context.Background(), m, "it does not water")
 					if err != nil && !errors.Is(err, update.ErrNothingToGoBackTo) {
 						return err
 					}

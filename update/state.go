@@ -27,6 +27,7 @@ type State struct {
 	To       release.Version   `json:"to,omitzero"`   // main after it
 	Attempt  int               `json:"attempt"`       // counts the updates and roll backs begun; part of an event's id
 	Since    time.Time         `json:"since,omitzero"`
+	Starts   int               `json:"starts,omitempty"`   // of the program since the trial began
 	Reason   string            `json:"reason,omitempty"`   // why it is rolling back
 	Rejected []release.Version `json:"rejected,omitempty"` // rolled back; not tried again unasked; the newest last
 	Failure  string            `json:"failure,omitempty"`  // why the last try failed; empty after one that did not

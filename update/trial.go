@@ -1,6 +1,8 @@
 package update
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -18,22 +20,55 @@ func (e *Engine) Confirm(m *Module) error {
 	return e.Journal.Save(m.Name, s)
 }
 
+// CountStart notes that the program of a version on trial is about to be started, and returns how often it was,
+// this time too. It is written down first, so that a version that takes the board down with it is counted as well.
+// Without a trial it is 0.
+func (e *Engine) CountStart(m *Module) (starts int, err error) {
+	s, _, err := e.load(m)
+	if err != nil || s.Step != Trial {
+		return 0, err
+	}
+	s.Starts++
+	return s.Starts, e.Journal.Save(m.Name, s)
+}
+
 // RollBack returns to the version in prev, for a reason that the event will give. The version that is left
-// is not tried again until a newer one is out. Where prev is empty it is ErrNothingToGoBackTo, and nothing changes.
-func (e *Engine) RollBack(m *Module, reason string) error {
+// is not tried again until a newer one is out. Where prev is empty it is ErrNothingToGoBackTo, and nothing changes,
+// except that a trial ends: what nothing can replace stays.
+func (e *Engine) RollBack(ctx context.Context, m *Module, reason string) error {
 	s, look, err := e.load(m)
 	if err != nil {
 		return err
 	}
-	if !look.Prev.There || !look.Main.There {
-		return fmt.Errorf("%s: %w", m.Name, ErrNothingToGoBackTo)
+	if !look.Prev.There {
+		return errors.Join(fmt.Errorf("%s: %w", m.Name, ErrNothingToGoBackTo), e.stay(m, s, reason))
+	}
+	if err := m.stop(ctx); err != nil {
+		return err
+	}
+	from := look.Main.Version
+	if from.IsZero() && s.Step == Trial { // the version on trial removed what says its name
+		from = s.To
 	}
 	s.Attempt++
-	s.Step, s.From, s.To, s.Since, s.Reason = RollingBack, look.Main.Version, look.Prev.Version, e.Now(), reason
+	s.Step, s.From, s.To, s.Since, s.Reason = RollingBack, from, look.Prev.Version, e.Now(), reason
 	if err := e.Journal.Save(m.Name, s); err != nil {
 		return err
 	}
 	return e.rollBack(m, s)
+}
+
+// stay ends the trial of a first version, which failed and has none before it.
+func (e *Engine) stay(m *Module, s State, reason string) error {
+	if s.Step != Trial {
+		return nil
+	}
+	text := fmt.Sprintf("%s failed its trial and stays, as there is %v: %s", s.To, ErrNothingToGoBackTo, reason)
+	if err := e.record(m, s, Event{Kind: Failed, Version: s.To, Text: text, Reason: reason}); err != nil {
+		return err
+	}
+	s.Step, s.Since, s.Failure = Idle, time.Time{}, text
+	return e.Journal.Save(m.Name, s)
 }
 
 // rollBack goes the way back to its end. It is where a cut roll back is taken up again, too.

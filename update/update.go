@@ -29,6 +29,7 @@ type Module struct {
 	Want       release.Want
 	AssetFor   func(release.Version) (string, error) // the asset's name in a release; nil where the tree is installed
 	Judged     bool                                  // a new version is on trial: something confirms it or rolls it back
+	Stop       func(ctx context.Context) error       // ends the module's program before its main changes; may be nil
 }
 
 // tries bounds how often one update begins a download, and pause is the longest wait before the second;
@@ -87,7 +88,21 @@ func (e *Engine) install(ctx context.Context, m *Module, s State, plan Plan) err
 	if err := e.Journal.Save(m.Name, s); err != nil {
 		return err
 	}
+	if err := m.stop(ctx); err != nil {
+		return err
+	}
 	return e.doSwitch(m, s, fetched)
+}
+
+// stop ends the module's program, so that nothing runs from a main that is about to change.
+func (m *Module) stop(ctx context.Context) error {
+	if m.Stop == nil {
+		return nil
+	}
+	if err := m.Stop(ctx); err != nil {
+		return fmt.Errorf("stop the program: %w", err)
+	}
+	return nil
 }
 
 // stage fetches a release into next, and begins anew where a download broke in a way that may pass.
@@ -170,7 +185,7 @@ func (e *Engine) doSwitch(m *Module, s State, fetched release.Fetched) error {
 	s.Step, s.Failure, s.Since = Idle, "", time.Time{}
 	s.accept(s.To)
 	if m.Judged {
-		s.Step, s.Since = Trial, e.Now()
+		s.Step, s.Since, s.Starts = Trial, e.Now(), 0
 	}
 	return e.Journal.Save(m.Name, s)
 }

@@ -202,7 +202,7 @@ func TestTrial(t *testing.T) {
 		must(t, dev.engine.Confirm(dev.modules[0]))
 		source.add("1.1", tree{"app.py": "bad"})
 		must(t, dev.updateAll())
-		must(t, dev.engine.RollBack(dev.modules[0], "it crashed"))
+		must(t, dev.engine.RollBack(t.Context(), dev.modules[0], "it crashed"))
 		if got := files(t, d, "m/main")[".version"]; got != "1.0" {
 			t.Errorf("got version %s, want 1.0", got)
 		}
@@ -216,19 +216,72 @@ func TestTrial(t *testing.T) {
 		if plan.Action != update.Upgrade {
 			t.Errorf("asked for: got %s, want it", plan.Action)
 		}
-		must(t, dev.engine.RollBack(dev.modules[0], "again"))
+		must(t, dev.engine.RollBack(t.Context(), dev.modules[0], "again"))
 		source.add("1.2", tree{"app.py": "good"})
 		must(t, dev.updateAll())
 		if got := files(t, d, "m/main")[".version"]; got != "1.2" {
 			t.Errorf("a newer one: got version %s, want 1.2", got)
 		}
 	})
+	t.Run("a first version that fails stays, and its trial ends", func(t *testing.T) {
+		d, source := disktest.New(), newShelf("1.0")
+		dev := start(d, moduleSpec{name: "m", source: source, judged: true})
+		must(t, dev.updateAll())
+		if err := dev.engine.RollBack(t.Context(), dev.modules[0], "it crashed"); !errors.Is(err, update.ErrNothingToGoBackTo) {
+			t.Errorf("got %v, want %v", err, update.ErrNothingToGoBackTo)
+		}
+		wantStep(t, d, update.Idle)
+		wantHistory(t, d, update.Switched, update.Failed)
+		source.add("1.1", tree{"app.py": "better"})
+		must(t, dev.updateAll())
+		wantStep(t, d, update.Trial)
+	})
+	t.Run("a bad version that removed itself", func(t *testing.T) {
+		for name, remove := range map[string]string{"all of it": "m/main", "what says its name": "m/main/.version", "its manifest": "m/main/.manifest"} {
+			d, source := disktest.New(), newShelf("1.0")
+			dev := start(d, moduleSpec{name: "m", source: source, judged: true})
+			must(t, dev.updateAll())
+			must(t, dev.engine.Confirm(dev.modules[0]))
+			write(t, d, "m/main/secrets.py", "key")
+			source.add("1.1", tree{"app.py": "bad"})
+			must(t, dev.updateAll())
+			must(t, disk.RemoveAll(d, remove))
+			must(t, start(d, moduleSpec{name: "m", source: source, judged: true}).recoverAll())
+			must(t, dev.engine.RollBack(t.Context(), dev.modules[0], "it is gone"))
+			got := files(t, d, "m/main")
+			if got["app.py"] != "app 1.0" || got["secrets.py"] != "key" || got[".version"] != "1.0" {
+				t.Errorf("%s: got %v", name, got)
+			}
+			plan, err := dev.engine.Update(t.Context(), dev.modules[0], update.Options{})
+			must(t, err)
+			if plan.Action != update.Refuse {
+				t.Errorf("%s: got %s, want the bad version refused", name, plan.Action)
+			}
+		}
+	})
+	t.Run("starts are counted", func(t *testing.T) {
+		d := disktest.New()
+		dev := start(d, moduleSpec{name: "m", source: newShelf("1.0"), judged: true})
+		must(t, dev.updateAll())
+		for want := 1; want <= 3; want++ {
+			got, err := start(d, moduleSpec{name: "m", source: newShelf("1.0"), judged: true}).engine.CountStart(dev.modules[0])
+			must(t, err)
+			if got != want {
+				t.Errorf("got %d starts, want %d", got, want)
+			}
+		}
+		must(t, dev.engine.Confirm(dev.modules[0]))
+		if got, err := dev.engine.CountStart(dev.modules[0]); got != 0 || err != nil {
+			t.Errorf("without a trial: got %d, %v, want 0", got, err)
+		}
+	})
 	t.Run("nothing to go back to", func(t *testing.T) {
 		d := disktest.New()
 		dev := start(d, moduleSpec{name: "m", source: newShelf("1.0"), judged: true})
 		must(t, dev.updateAll())
+		must(t, dev.engine.Confirm(dev.modules[0]))
 		before := d.Ops()
-		if err := dev.engine.RollBack(dev.modules[0], "bad"); !errors.Is(err, update.ErrNothingToGoBackTo) {
+		if err := dev.engine.RollBack(t.Context(), dev.modules[0], "bad"); !errors.Is(err, update.ErrNothingToGoBackTo) {
 			t.Errorf("got %v, want %v", err, update.ErrNothingToGoBackTo)
 		}
 		if d.Ops() != before {
@@ -306,7 +359,7 @@ func TestAdoptAnotherUpdatersDevice(t *testing.T) {
 	if got["app.py"] != "new" || got["secrets.py"] != "key" || got[".version"] != "1.1" {
 		t.Errorf("got %v", got)
 	}
-	must(t, start(d, moduleSpec{name: "m", source: source}).engine.RollBack(start(d, moduleSpec{name: "m", source: source}).modules[0], "no"))
+	must(t, start(d, moduleSpec{name: "m", source: source}).engine.RollBack(t.Context(), start(d, moduleSpec{name: "m", source: source}).modules[0], "no"))
 	if got := files(t, d, "m/main"); got["app.py"] != "old" || strings.TrimSpace(got[".version"]) != "1.0" {
 		t.Errorf("rolled back: got %v", got)
 	}

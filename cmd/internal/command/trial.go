@@ -47,7 +47,7 @@ func (a *app) rollback() *cobra.Command {
 		ValidArgsFunction: a.moduleNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.each(cmd, args, func(d *device.Device, m *device.Module, _ *printer) error {
-				err := d.Engine.RollBack(&m.Module, reason)
+				err := d.Engine.RollBack(cmd.Context(), &m.Module, reason)
 				if errors.Is(err, update.ErrNothingToGoBackTo) {
 					err = fault.Hint(err, fmt.Sprintf("'%s update %s --to VERSION --allow-downgrade' fetches an older one", a.Name, m.Name))
 				}
