@@ -82,6 +82,11 @@ func TestSince(t *testing.T) {
 			}
 			events, dropped, err := journal.New(d).Since(test.seq, test.limit)
 			must(t, err)
+			for _, id := range test.record {
+				if n := strings.Count(read(t, d, historyFile), `{"id":"`+id+`","seq"`); n > 1 {
+					t.Errorf("%s is written %d times, want once", id, n)
+				}
+			}
 			if got := list(events); got != test.want || dropped != test.dropped {
 				t.Errorf("got %q and %d lost, want %q and %d", got, dropped, test.want, test.dropped)
 			}
