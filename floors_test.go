@@ -28,9 +28,10 @@ var floorNames = []string{"ground", "domain", "adapter", "program"}
 // floors says where each package stands, by the longest prefix of its path that is listed.
 var floors = map[string]int{
 	"fault": ground, "release": ground, "disk": ground, "web": ground,
-	"update": domain, "archive": domain,
+	"update": domain, "archive": domain, "agent": domain,
 	"config": adapter, "journal": adapter, "slot": adapter, "source": adapter,
-	"cmd": program,
+	"agent/mqtt": adapter,
+	"cmd":        program,
 }
 
 // neighbours are the imports within a floor that are meant, each with its reason. On the ground and among programs all are.

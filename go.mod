@@ -44,7 +44,10 @@ require (
 	gopkg.in/warnings.v0 v0.1.2 // indirect
 )
 
-require github.com/getkin/kin-openapi v0.152.0
+require (
+	github.com/eclipse/paho.mqtt.golang v1.5.1
+	github.com/getkin/kin-openapi v0.152.0
+)
 
 require github.com/go-openapi/jsonpointer v0.22.5 // indirect
 
@@ -56,4 +59,8 @@ require github.com/oasdiff/yaml3 v0.0.14 // indirect
 
 require github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect
 
-require golang.org/x/text v0.41.0 // indirect
+require (
+	github.com/gorilla/websocket v1.5.3 // indirect
+	golang.org/x/sync v0.22.0 // indirect
+	golang.org/x/text v0.41.0 // indirect
+)

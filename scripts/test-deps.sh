@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 missing=""
-for need in git:git strace:strace npm:npm openssh-server:/usr/sbin/sshd; do
+for need in git:git strace:strace npm:npm openssh-server:/usr/sbin/sshd mosquitto:/usr/sbin/mosquitto; do
 	command -v "${need#*:}" >/dev/null || missing="$missing ${need%%:*}"
 done
 if [ -n "$missing" ]; then

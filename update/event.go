@@ -19,6 +19,8 @@ const (
 	Recovered  Kind = "recovered"   // what a cut left was finished or undone
 	Failed     Kind = "failed"      // an update could not be done; main is as it was
 
+	Dropped Kind = "dropped" // events are lost, as the history is bounded; it stands in their place where events are sent
+
 	Checked   Kind = "checked"  // what the source has, and what follows
 	Began     Kind = "fetching" // the download begins
 	Progress  Kind = "progress" // bytes received so far
@@ -28,7 +30,8 @@ const (
 
 // Event is something that happened to a module.
 type Event struct {
-	ID       string          `json:"id,omitempty"` // the same for the same event told twice, as after a cut
+	ID       string          `json:"id,omitempty"`  // the same for the same event told twice, as after a cut
+	Seq      uint64          `json:"seq,omitempty"` // its number in the history, which gives it; 0 where it is only told
 	Time     time.Time       `json:"time"`
 	Kind     Kind            `json:"event"`
 	Module   string          `json:"module"`

@@ -347,6 +347,36 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
+// TestWayBackOnAFullDisk goes back from a version that filled the disk.
+func TestWayBackOnAFullDisk(t *testing.T) {
+	for name, kind := range diskKinds {
+		t.Run(name, func(t *testing.T) {
+			if kind.NoLinks {
+				return // what the bad version wrote is carried, and without links that takes room which there is not
+			}
+			d, source := disktest.New(), newShelf("1.0")
+			d.NoExchange, d.Space = kind.NoExchange, 4<<20
+			dev := start(d, moduleSpec{name: "m", source: source, judged: true})
+			must(t, dev.updateAll())
+			must(t, dev.engine.Confirm(dev.modules[0]))
+			source.add("1.1", tree{"app.py": "bad"})
+			must(t, dev.updateAll())
+			free, err := d.Free()
+			must(t, err)
+			write(t, d, "m/main/core.dump", strings.Repeat("x", int(free)))
+			if free, _ := d.Free(); free != 0 {
+				t.Fatalf("got %d bytes free, want a full disk", free)
+			}
+			must(t, dev.engine.RollBack(t.Context(), dev.modules[0], "no space left on device"))
+			if got := disktestFile(t, d, "m/main/.version"); got != "1.0" {
+				t.Errorf("got version %s, want 1.0", got)
+			}
+			wantStep(t, d, update.Idle)
+			wantHistory(t, d, update.Switched, update.Confirmed, update.Switched, update.RolledBack)
+		})
+	}
+}
+
 func TestAdoptAnotherUpdatersDevice(t *testing.T) {
 	d := disktest.New()
 	write(t, d, "m/main/.version", "1.0\n")
