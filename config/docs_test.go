@@ -31,10 +31,10 @@ func TestDocs(t *testing.T) {
 	}
 
 	const wrong = `{"-": 1}`
-	problems := refused(t, device(map[string]string{moultJSON: `{"-": 1, "modules": {"a": {"-": 1, "url": "/a", "health": {"-": 1, "command": ["x"]}, "limits": ` + wrong + `, "token": ` + wrong + `}},
+	problems := refused(t, device(map[string]string{moultJSON: `{"-": 1, "modules": {"a": {"-": 1, "url": "/a", "health": {"-": 1, "command": ["x"]}, "limits": ` + wrong + `, "trial": ` + wrong + `, "token": ` + wrong + `}},
 		"wifi": {"-": 1, "ssid": "x"}, "github": ` + wrong + `, "gitea": ` + wrong + `, "gitlab": ` + wrong + `, "gateway": {"-": 1, "url": "http://x"},
 		"repository": {"-": 1, "url": "http://x"}, "leds": ` + wrong + `, "mqtt": {"-": 1, "url": "mqtt://x"}, "check": ` + wrong + `}`}))
-	const objects = 14
+	const objects = 15
 	if len(problems) != objects {
 		t.Fatalf("got %d objects that tell their keys, want %d:\n%v", len(problems), objects, problems)
 	}

@@ -23,6 +23,7 @@ type Module struct {
 	Unit    string          // the systemd unit that is restarted after a switch
 	Confirm bool            // the program itself says that a new version is good
 	Health  *Health         // or a check tells; may be nil
+	Trial   Trial           // how long a new version is on probation
 	Token   Secret          // for this repository only; wins over the forge's
 	Limits  release.Limits  // fields that are zero are those of release.DefaultLimits
 	Root    bool            // system B: the slots stand at the device's root, and the running one is Dir, not main
@@ -33,6 +34,25 @@ type Health struct {
 	Command []string // ends with status 0
 	HTTP    string   // answers with status 200 to 299
 	Within  time.Duration
+}
+
+// Trial bounds a new version's probation. Zero fields are the defaults.
+type Trial struct {
+	Starts int           // how often its program may be started without being found good; 0: DefaultStarts
+	Within time.Duration // how long a start has, to be confirmed or, where nothing judges, to stay up; 0: the health check's time, or DefaultWithin
+}
+
+// DefaultStarts is how often the program of a new version may be started, where nothing is configured: one that fails once
+// may have met a bad moment.
+const DefaultStarts = 3
+
+func (n node) trial() Trial {
+	var t Trial
+	n.object(keys{
+		"starts": func(v node) { t.Starts = v.count() },
+		"within": func(v node) { t.Within = v.duration() },
+	})
+	return t
 }
 
 // DefaultWithin is the time that a health check has, where none is configured: enough for a program's start on a small board.
@@ -131,6 +151,7 @@ func (n node) module(name string) {
 		"unit":    func(v node) { m.Unit = v.checked(checkUnit) },
 		"confirm": func(v node) { m.Confirm = v.boolean() },
 		"health":  func(v node) { m.Health = v.health() },
+		"trial":   func(v node) { m.Trial = v.trial() },
 		"token":   func(v node) { m.Token = v.secret() },
 		"limits":  func(v node) { m.Limits = v.limits() },
 		"root":    func(v node) { m.Root = v.boolean() },

@@ -36,6 +36,7 @@ type Options struct {
 	Wait    time.Duration // how long another run is waited for
 	Look    bool          // nothing is to be changed: where another run is at work, its half-done work is shown
 	Offline bool          // no source is asked: without a configuration, the modules that are installed will do
+	Apart   bool          // the device is locked for each piece of work alone, by Locked, and not while it is open
 }
 
 // Device is one that was opened. Whoever opens it closes it.
@@ -45,6 +46,9 @@ type Device struct {
 	Journal *journal.Journal
 	Modules []*Module
 	Busy    bool // another run is at work; only with Options.Look
+
+	opt    Options
+	others []config.Module // that the device has, and this run does not speak of
 
 	disk   *disk.Dir
 	temp   string // on the device's own disk: the system's may be memory
@@ -66,10 +70,10 @@ func Open(ctx context.Context, opt Options) (*Device, error) {
 	if err != nil {
 		return nil, fault.Hint(err, "--root names the device's directory; make it first")
 	}
-	d := &Device{Journal: journal.New(root), disk: root, temp: filepath.Join(opt.Root, journal.Dir, "tmp")}
-	others, err := d.configure(opt)
-	if err == nil {
-		err = d.lock(ctx, opt)
+	d := &Device{Journal: journal.New(root), opt: opt, disk: root, temp: filepath.Join(opt.Root, journal.Dir, "tmp")}
+	d.others, err = d.configure(opt)
+	if err == nil && !opt.Apart {
+		err = d.lock(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
@@ -77,19 +81,37 @@ func Open(ctx context.Context, opt Options) (*Device, error) {
 	d.client = web.New(web.Options{Version: opt.Version})
 	d.Engine = &update.Engine{Journal: d.Journal, Now: time.Now, Sleep: sleep, Tell: opt.Tell}
 	for _, m := range d.Config.Modules {
-		d.Modules = append(d.Modules, d.module(m, opt))
+		d.Modules = append(d.Modules, d.module(m))
 	}
-	if d.Busy {
+	if d.Busy || opt.Apart {
 		return d, nil
 	}
+	return d, d.recover()
+}
+
+// recover finishes or undoes what a cut left, of every module: one that cannot be recovered does not keep the others from it.
+func (d *Device) recover() error {
 	failed := []error{os.RemoveAll(d.temp)}
 	for _, m := range d.Modules {
 		failed = append(failed, d.Engine.Recover(&m.Module))
 	}
-	for _, m := range others {
-		failed = append(failed, d.Engine.Recover(&d.module(m, opt).Module))
+	for _, m := range d.others {
+		failed = append(failed, d.Engine.Recover(&d.module(m).Module))
 	}
-	return d, errors.Join(failed...)
+	return errors.Join(failed...)
+}
+
+// Locked does work while no other run works on the device, after what a cut left is finished or undone. Where that
+// fails unrecovered is told, and the work is done all the same: the engine refuses a module that is not recovered.
+func (d *Device) Locked(ctx context.Context, unrecovered func(error), work func() error) error {
+	if err := d.lock(ctx); err != nil {
+		return err
+	}
+	defer func() { d.unlock(); d.unlock = nil }()
+	if err := d.recover(); err != nil {
+		unrecovered(err)
+	}
+	return work()
 }
 
 // configure finds the modules of this run, and the others that the device has: what a cut left of them is not left either.
@@ -141,7 +163,8 @@ func (d *Device) Close() error {
 }
 
 // lock keeps other runs away, and waits for one that is at work.
-func (d *Device) lock(ctx context.Context, opt Options) error {
+func (d *Device) lock(ctx context.Context) error {
+	opt := d.opt
 	deadline := time.Now().Add(opt.Wait)
 	for {
 		unlock, err := journal.Lock(opt.Root)
@@ -163,7 +186,7 @@ func (d *Device) lock(ctx context.Context, opt Options) error {
 	}
 }
 
-func (d *Device) module(m config.Module, opt Options) *Module {
+func (d *Device) module(m config.Module) *Module {
 	place := slot.ModulePlace(m.Name)
 	if m.Root {
 		place = slot.RootPlace(m.Dir)
@@ -171,7 +194,7 @@ func (d *Device) module(m config.Module, opt Options) *Module {
 	slots := slot.New(d.disk, place, m.Keep.Match)
 	module := &Module{Config: m, Slots: slots, Module: update.Module{
 		Name: m.Name, Repository: m.URL, Slots: slots, Channel: m.Channel,
-		Source: &source{device: d, module: m, linked: opt.Linked},
+		Source: &source{device: d, module: m, linked: d.opt.Linked},
 		Want:   release.Want{Dir: m.Dir, Limits: m.Limits},
 		Judged: len(m.Run) > 0 || m.Unit != "" || m.Health != nil || m.Confirm,
 	}}
