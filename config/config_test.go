@@ -197,6 +197,7 @@ func TestLoadAccepts(t *testing.T) {
 		{"directory of an asset", `"asset": "a-{version}.zip", "dir": "main"`, config.Module{Asset: "a-{version}.zip", Dir: "main"}},
 		{"root with an asset", `"asset": "a.zip", "root": true`, config.Module{Asset: "a.zip", Dir: "main", Root: true}},
 		{"health within a minute", `"health": {"command": ["true"]}`, config.Module{Dir: "main", Health: &config.Health{Command: []string{"true"}, Within: config.DefaultWithin}}},
+		{"a trial", `"trial": {"starts": 5, "within": "10m"}`, config.Module{Dir: "main", Trial: config.Trial{Starts: 5, Within: 10 * time.Minute}}},
 		{"health with a query", `"health": {"http": "https://localhost/?deep=1"}`, config.Module{Dir: "main", Health: &config.Health{HTTP: "https://localhost/?deep=1", Within: config.DefaultWithin}}},
 		{"size as a number", `"limits": {"size": 4096}`, config.Module{Dir: "main", Limits: release.Limits{Bytes: 4096}}},
 		{"size in KB", `"limits": {"size": "5KB"}`, config.Module{Dir: "main", Limits: release.Limits{Bytes: 5000}}},
@@ -325,5 +326,5 @@ func ExampleLoad() {
 	fmt.Println(strings.ReplaceAll(err.Error(), ", want", ",\nwant"))
 	// Output:
 	// config/moult.json:3: modules.irrigation.chanel: got an unknown key,
-	// want "asset", "channel", "confirm", "dir", "forge", "health", "keep", "limits", "root", "run", "token", "unit" or "url"; did you mean "channel"?
+	// want "asset", "channel", "confirm", "dir", "forge", "health", "keep", "limits", "root", "run", "token", "trial", "unit" or "url"; did you mean "channel"?
 }

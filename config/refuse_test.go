@@ -120,6 +120,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"unit without its kind", app, `"url": "/a", "unit": "app"`, `*unit: got "app", want a systemd unit with its kind, such as irrigation.service`},
 		{"unit an option", app, `"url": "/a", "unit": "--force.service"`, `*unit: got *`},
 		{"confirm a text", app, `"url": "/a", "confirm": "yes"`, `*confirm: got a text, want true or false`},
+		{"no start in a trial", app, `"url": "/a", "trial": {"starts": 0}`, `*trial.starts: got 0, want a whole number from 1 to 2147483647`},
 		{"health a text", app, `"url": "/a", "health": "http://x"`, `*health: got a text, want an object`},
 		{"health of nothing", app, `"url": "/a", "health": {"within": "5s"}`, `*health: got neither "command" nor "http", want *`},
 		{"health of another scheme", app, `"url": "/a", "health": {"http": "ftp://x"}`, `*health.http: got "ftp://x", want a URL *`},
