@@ -44,7 +44,10 @@ require (
 	gopkg.in/warnings.v0 v0.1.2 // indirect
 )
 
-require github.com/getkin/kin-openapi v0.152.0
+require (
+	github.com/getkin/kin-openapi v0.152.0
+	github.com/warthog618/go-gpiocdev v0.9.1
+)
 
 require github.com/go-openapi/jsonpointer v0.22.5 // indirect
 
