@@ -46,6 +46,7 @@ require (
 
 require (
 	github.com/getkin/kin-openapi v0.152.0
+	github.com/godbus/dbus/v5 v5.2.4
 	github.com/warthog618/go-gpiocdev v0.9.1
 )
 
