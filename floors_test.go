@@ -30,8 +30,9 @@ var floors = map[string]int{
 	"fault": ground, "release": ground, "disk": ground, "web": ground,
 	"update": domain, "archive": domain, "agent": domain,
 	"config": adapter, "journal": adapter, "slot": adapter, "source": adapter,
-	"agent/mqtt": adapter,
-	"cmd":        program,
+	"agent/mqtt": adapter, "agent/process": adapter, "agent/led": adapter, "agent/wifi": adapter, "agent/systemd": adapter,
+	"agent/bustest": adapter,
+	"cmd":           program,
 }
 
 // neighbours are the imports within a floor that are meant, each with its reason. On the ground and among programs all are.

@@ -64,3 +64,7 @@ require (
 	golang.org/x/sync v0.22.0 // indirect
 	golang.org/x/text v0.41.0 // indirect
 )
+
+require github.com/godbus/dbus/v5 v5.2.4
+
+require github.com/warthog618/go-gpiocdev v0.9.1

@@ -4,8 +4,9 @@ set -eu
 cd "$(dirname "$0")/.."
 
 missing=""
-for need in git:git strace:strace npm:npm openssh-server:/usr/sbin/sshd mosquitto:/usr/sbin/mosquitto; do
-	command -v "${need#*:}" >/dev/null || missing="$missing ${need%%:*}"
+for need in git:git strace:strace npm:npm openssh-server:/usr/sbin/sshd mosquitto:/usr/sbin/mosquitto \
+	dbus-daemon:dbus-daemon python3-dbusmock:/usr/lib/python3/dist-packages/dbusmock systemd:systemd-analyze; do
+	command -v "${need#*:}" >/dev/null || [ -e "${need#*:}" ] || missing="$missing ${need%%:*}"
 done
 if [ -n "$missing" ]; then
 	echo "installing$missing"
