@@ -71,7 +71,7 @@ func TestCommands(t *testing.T) {
 	const broken = `got a command that is broken JSON, want {"command": "…", "args": ["…"], "id": "…"}`
 	const control = "got a command with a control character"
 	word := func(name string) string {
-		return fmt.Sprintf("got the command %q, want a word of letters, digits, -, _ and .", name)
+		return fmt.Sprintf("got the command %q, want a word of letters and digits, with -, _ or . within", name)
 	}
 	tests := []struct {
 		name, payload string
