@@ -130,11 +130,10 @@ func TestCutBeforeDelivered(t *testing.T) {
 	r := read(t, b.Host)
 	l := brokertest.NewLink(b)
 	j := newJournal(t)
-	d := run(t, "mqtt://"+l.Host, j, atHome(j, &done{}))
+	d := run(t, "mqtt://"+l.Host, j, nil)
 	d.logged.wait(t, "online")
 	l.Freeze()
 	d.record("e1")
-	d.Announce([]mqtt.Module{{Name: "irrigation"}})
 	if err := d.end(); err == nil || !strings.Contains(err.Error(), "say goodbye to the broker: it took more than 3s") {
 		t.Errorf("end: got %v", err)
 	}

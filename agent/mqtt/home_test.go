@@ -1,6 +1,7 @@
 package mqtt_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
@@ -10,7 +11,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"moult/agent/mqtt"
@@ -212,7 +215,14 @@ func TestHomeAssistantStarts(t *testing.T) {
 	r := read(t, b.Host)
 	r.done(r.link.Publish("homeassistant/status", 1, true, "online")) // long ago
 	j := newJournal(t)
-	d := run(t, "mqtt://"+b.Host, j, atHome(j, &done{}))
+	var waits atomic.Int32
+	d := run(t, "mqtt://"+b.Host, j, func(opt *mqtt.Options) {
+		atHome(j, &done{})(opt)
+		opt.Sleep = func(context.Context, time.Duration) error { // in which devices spread themselves
+			waits.Add(1)
+			return nil
+		}
+	})
 	d.Announce([]mqtt.Module{{Name: "irrigation", Installed: "1.0"}})
 	r.wait(configTopic, "one", func(got []string) bool { return len(got) == 1 })
 	r.done(r.link.Publish("homeassistant/status", 1, false, "offline"))
@@ -221,6 +231,9 @@ func TestHomeAssistantStarts(t *testing.T) {
 	must(t, d.end())
 	if got := r.payloads(stateTopic); len(got) != 2 || got[0] != got[1] {
 		t.Errorf("got %q, want the state twice", got)
+	}
+	if n := waits.Load(); n != 1 {
+		t.Errorf("answered %d starts, want only the one that is not retained", n)
 	}
 }
 
