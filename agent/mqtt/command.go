@@ -117,7 +117,7 @@ func (cmd command) check() error {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_.", r)
 	}
 	if cmd.Name == "" || len(cmd.Name) > maxName || strings.ContainsFunc(cmd.Name, odd) || strings.ContainsRune("-.", rune(cmd.Name[0])) {
-		return fmt.Errorf("got the command %q, want a word of letters, digits, -, _ and .", clip(cmd.Name, maxName))
+		return fmt.Errorf("got the command %q, want a word of letters and digits, with -, _ or . within", clip(cmd.Name, maxName))
 	}
 	return nil
 }

@@ -123,10 +123,11 @@ func (c *Client) explain(err error) error {
 		hint = "the broker speaks no TLS at this port; is it one of mqtt://?"
 	case errors.As(err, &remote) && remote.Op == "remote error":
 		hint = "the broker wants another client certificate, or one at all: mqtt.cert and mqtt.key"
-	case c.secure() && c.opt.Cert == "" && (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF)):
-		hint = "the broker hung up; does it want a client certificate (mqtt.cert and mqtt.key)?"
-	case errors.Is(err, io.EOF) && !c.secure():
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF):
 		hint = "the broker hung up; does it want TLS at this port (mqtts://)?"
+		if c.secure() {
+			hint = "the broker hung up; does it speak TLS at this port, and want no client certificate (mqtt.cert and mqtt.key)?"
+		}
 	}
 	return fault.Transient(hinted(plain(err), hint))
 }
@@ -134,14 +135,13 @@ func (c *Client) explain(err error) error {
 // plain leaves out of an error between which ports it was: that is another one each time, and would be logged each time.
 func plain(err error) error {
 	var op *net.OpError
-	switch {
-	case !errors.As(err, &op) || op.Source == nil:
+	if !errors.As(err, &op) || op.Source == nil {
 		return err
-	case op.Timeout() && op.Op == "read":
-		return errors.New("the broker does not answer")
-	default:
-		return fmt.Errorf("%s: %w", op.Op, op.Err)
 	}
+	if op.Timeout() {
+		return errors.New("the broker does not answer")
+	}
+	return op.Err
 }
 
 func hinted(err error, hint string) error {

@@ -123,6 +123,40 @@ func TestCutBeforeSent(t *testing.T) {
 	must(t, second.end())
 }
 
+// TestCutBeforeDelivered: what the broker does not have was not sent, however the device ends; nor is anything forgotten
+// that was announced, or may have been.
+func TestCutBeforeDelivered(t *testing.T) {
+	b := brokertest.Start(t, brokertest.Config{})
+	r := read(t, b.Host)
+	l := brokertest.NewLink(b)
+	j := newJournal(t)
+	d := run(t, "mqtt://"+l.Host, j, nil)
+	d.logged.wait(t, "online")
+	l.Freeze()
+	d.record("e1")
+	if err := d.end(); err == nil || !strings.Contains(err.Error(), "say goodbye to the broker: it took more than 3s") {
+		t.Errorf("end: got %v", err)
+	}
+	if sent, err := j.Sent(); err != nil || sent != 0 {
+		t.Errorf("sent: got %d, %v; want none", sent, err)
+	}
+	l.Thaw()
+
+	second := run(t, "mqtt://"+l.Host, j, atHome(j, &done{}))
+	r.events(1)
+	l.Freeze()
+	second.Announce([]mqtt.Module{{Name: "irrigation"}})
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		if announced, err := j.Announced(); err != nil || time.Now().After(deadline) {
+			t.Fatalf("what may have been announced is not remembered: %v", err)
+		} else if len(announced) > 0 {
+			break
+		}
+	}
+	l.Thaw()
+	r.wait(configTopic, "the configuration", func(got []string) bool { return len(got) == 1 })
+}
+
 // TestAcknowledgementLost breaks the link where the broker has an event and the device does not know.
 func TestAcknowledgementLost(t *testing.T) {
 	b := brokertest.Start(t, brokertest.Config{})

@@ -19,7 +19,7 @@ import (
 )
 
 // patience is a safety net: nothing waits for it where all is well.
-const patience = 30 * time.Second
+const patience = 20 * time.Second
 
 const topic = "moult/greenhouse-1"
 

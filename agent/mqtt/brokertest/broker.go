@@ -5,12 +5,10 @@ package brokertest
 import (
 	"bytes"
 	"fmt"
-	"maps"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -93,17 +91,19 @@ func (b *Broker) write(config Config) {
 		lines = append(lines, "persistence true", "persistence_location "+b.dir+"/")
 	}
 	if config.Users != nil {
-		var users strings.Builder
-		for _, user := range slices.Sorted(maps.Keys(config.Users)) {
-			fmt.Fprintf(&users, "%s:%s\n", user, config.Users[user])
-		}
 		file := filepath.Join(b.dir, "users")
-		b.must(os.WriteFile(file, []byte(users.String()), 0o600))
-		out, err := exec.Command(find(b.t, "mosquitto_passwd"), "-U", file).CombinedOutput()
-		if err != nil {
-			b.t.Fatalf("mosquitto_passwd: %v\n%s", err, out)
+		b.must(os.WriteFile(file, nil, 0o600))
+		for user, password := range config.Users {
+			out, err := exec.Command(find(b.t, "mosquitto_passwd"), "-b", file, user, password).CombinedOutput()
+			if err != nil {
+				b.t.Fatalf("mosquitto_passwd: %v\n%s", err, out)
+			}
 		}
 		lines = append(lines, "password_file "+file)
+	}
+	if config.WebSockets { // of which alone mosquitto 2.0.11 says that it is none
+		_, other, _ := net.SplitHostPort(freePort(b.t))
+		lines = append(lines, "listener "+other+" 127.0.0.1")
 	}
 	lines = append(lines, config.Lines...)
 	b.must(os.WriteFile(filepath.Join(b.dir, "mosquitto.conf"), []byte(strings.Join(lines, "\n")+"\n"), 0o600))
@@ -125,9 +125,7 @@ func (b *Broker) start() error {
 		close(gone)
 	}()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		conn, err := net.Dial("tcp", b.Host)
-		if err == nil {
-			conn.Close()
+		if strings.Contains(b.Log(), " running\n") {
 			return nil
 		}
 		select {
