@@ -37,6 +37,7 @@ var floors = map[string]int{
 
 // neighbours are the imports within a floor that are meant, each with its reason. On the ground and among programs all are.
 var neighbours = map[string]string{
+	"agent update":                   "the routine carries out the update's verbs, and adds none",
 	"source/github source/forge":     "what forges have in common stands once",
 	"source/gitea source/forge":      "what forges have in common stands once",
 	"source/gitlab source/forge":     "what forges have in common stands once",

@@ -72,7 +72,7 @@ func (p *Panel) run(ctx context.Context) {
 			for _, s := range pattern {
 				set(p.Yellow, s.yellow)
 				set(p.Green, s.green)
-				if s.lasts == 0 {
+				if s.lasts == 0 || p.Yellow == nil && p.Green == nil {
 					continue
 				}
 				select {

@@ -16,12 +16,15 @@ var ErrBusy = errors.New("another run is at work on this device")
 
 // Lock keeps other runs away from the device whose directory is root, until it is let go or the process ends,
 // however it ends: the kernel holds it. Where another run has it, the error is ErrBusy and names its process.
-func Lock(root string) (unlock func(), err error) {
+func Lock(root string) (unlock func(), err error) { return LockAs(root, "lock") }
+
+// LockAs does the same for another purpose than changing the device: a lock of that name in .moult/.
+func LockAs(root, name string) (unlock func(), err error) {
 	dir := filepath.Join(root, Dir)
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return nil, err
 	}
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := os.OpenFile(filepath.Join(dir, name), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -54,6 +55,14 @@ func New(opt Options) *Process {
 	return &Process{opt: opt, tail: &tail{}}
 }
 
+// Environ is this process's environment without what its own service manager told it: a program that is started here must
+// not speak for the agent.
+func Environ() []string {
+	return slices.DeleteFunc(os.Environ(), func(entry string) bool {
+		return strings.HasPrefix(entry, "NOTIFY_SOCKET=") || strings.HasPrefix(entry, "WATCHDOG_")
+	})
+}
+
 // Start starts the program. The channel gives its end, once. What the run before printed is forgotten by Tail.
 func (p *Process) Start() (<-chan Exit, error) {
 	p.mu.Lock()
@@ -81,7 +90,7 @@ func (p *Process) watch(r *run, started chan<- error, exit chan<- Exit) {
 	cmd := exec.Command(p.opt.Command[0], p.opt.Command[1:]...)
 	cmd.Dir = p.opt.Dir
 	mark := rand.Text()
-	cmd.Env = append(append(os.Environ(), p.opt.Env...), runVariable+"="+mark)
+	cmd.Env = append(append(Environ(), p.opt.Env...), runVariable+"="+mark)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	output := &output{tail: p.tail, log: p.opt.Log}
 	cmd.Stdout, cmd.Stderr = output, output

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -35,37 +36,39 @@ func (a *app) status() *cobra.Command {
 		Example: `  moult status
   moult status irrigation --json`,
 		ValidArgsFunction: a.moduleNames,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			printer := newPrinter(a.out, a.err, a.json, true)
-			d, err := a.open(cmd.Context(), device.Options{Tell: printer.tell, Look: true, Offline: true})
-			if d == nil {
-				return err
-			}
-			defer d.Close()
-			modules, unknown := d.Select(args)
-			if unknown != nil {
-				return usageError{unknown}
-			}
-			if d.Busy && !a.json {
-				fmt.Fprintln(a.out, "another run is at work on this device; this is how it stands now")
-			}
-			for _, m := range modules {
-				s, err := statusOf(d, m)
-				if err != nil {
-					return fmt.Errorf("status of %s: %w", m.Name, err)
-				}
-				if a.json {
-					err = printer.object(s)
-				} else {
-					a.printStatus(d, s)
-				}
-				if err != nil {
-					return err
-				}
-			}
-			return err
-		},
+		RunE:              func(cmd *cobra.Command, args []string) error { return a.showStatus(cmd.Context(), args) },
 	}
+}
+
+func (a *app) showStatus(ctx context.Context, names []string) error {
+	printer := newPrinter(a.out, a.err, a.json, true)
+	d, unrecovered := a.open(ctx, device.Options{Tell: printer.tell, Look: true, Offline: true})
+	if d == nil {
+		return unrecovered
+	}
+	defer d.Close()
+	modules, unknown := d.Select(names)
+	if unknown != nil {
+		return usageError{unknown}
+	}
+	if d.Busy && !a.json {
+		fmt.Fprintln(a.out, "another run is at work on this device; this is how it stands now")
+	}
+	for _, m := range modules {
+		s, err := statusOf(d, m)
+		if err != nil {
+			return fmt.Errorf("status of %s: %w", m.Name, err)
+		}
+		if a.json {
+			err = printer.object(s)
+		} else {
+			a.printStatus(d, s)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return unrecovered
 }
 
 func statusOf(d *device.Device, m *device.Module) (moduleStatus, error) {

@@ -1,0 +1,191 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"moult/update"
+)
+
+// hands is a clock whose hands a test moves.
+type hands struct {
+	mu     sync.Mutex
+	now    time.Time
+	timers []timer
+	waits  chan struct{} // one for each After
+}
+
+type timer struct {
+	at   time.Time
+	rang chan time.Time
+}
+
+func clockAt(text string) *hands {
+	now, err := time.ParseInLocation("2006-01-02 15:04:05", text, time.UTC)
+	if err != nil {
+		panic(err)
+	}
+	return &hands{now: now, waits: make(chan struct{}, 1000)}
+}
+
+func (h *hands) Now() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.now
+}
+
+func (h *hands) After(d time.Duration) <-chan time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t := timer{h.now.Add(d), make(chan time.Time, 1)}
+	if d <= 0 {
+		t.rang <- h.now
+	} else {
+		h.timers = append(h.timers, t)
+	}
+	h.waits <- struct{}{}
+	return t.rang
+}
+
+// toNext moves the hands to the next timer, once somebody waits for one.
+func (h *hands) toNext() {
+	<-h.waits
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.timers) == 0 {
+		return
+	}
+	next := slices.MinFunc(h.timers, func(a, b timer) int { return a.at.Compare(b.at) }).at
+	h.now = next
+	h.timers = slices.DeleteFunc(h.timers, func(t timer) bool {
+		if t.at.After(next) {
+			return false
+		}
+		t.rang <- next
+		return true
+	})
+}
+
+// machine is a board that notes when it was restarted.
+type machine struct {
+	clock    *hands
+	mu       sync.Mutex
+	restarts []string
+}
+
+func (m *machine) Reboot(context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.restarts = append(m.restarts, m.clock.Now().Format("15:04:05"))
+	return nil
+}
+func (m *machine) Boot() (string, error)          { return "boot", nil }
+func (m *machine) Uptime() (time.Duration, error) { return time.Hour, nil }
+
+// forgetful is a memory in memory.
+type forgetful struct{ boot string }
+
+func (f *forgetful) CheckedBoot() (string, error)                     { return f.boot, nil }
+func (f *forgetful) SetCheckedBoot(boot string) error                 { f.boot = boot; return nil }
+func (f *forgetful) History(string, int) ([]update.Event, int, error) { return nil, 0, nil }
+func (f *forgetful) Load(string) (update.State, error)                { return update.State{}, nil }
+
+// wifi fails as often as it is told to.
+type wifi struct {
+	clock *hands
+	fails int
+	at    []string
+}
+
+func (w *wifi) Connect(context.Context) error {
+	w.at = append(w.at, w.clock.Now().Format("15:04:05"))
+	if w.fails > 0 {
+		w.fails--
+		return errors.New("no network in range")
+	}
+	return nil
+}
+
+func bare(clock *hands) (*Agent, *machine) {
+	m := &machine{clock: clock}
+	return &Agent{
+		Engine: &update.Engine{}, Memory: &forgetful{}, Clock: clock, Board: m, Panel: &Panel{}, Tell: func(update.Event) {},
+		Lock:     func(_ context.Context, work func() error) error { return work() },
+		Schedule: Schedule{Zone: time.UTC},
+	}, m
+}
+
+// at is a time of day, to the minute.
+func at(clock string) func(time.Time) bool {
+	return func(t time.Time) bool { return t.Format("15:04") == clock }
+}
+
+func TestDailyRestart(t *testing.T) {
+	tests := []struct {
+		name, start string
+		moves       int
+		want        []string
+	}{
+		{"at its time, once a day", "2026-01-01 03:58:30", 24*60 + 10, []string{"04:00:00", "04:00:00"}},
+		{"not again in the minute in which it came up", "2026-01-01 04:00:20", 3, nil},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			clock := clockAt(test.start)
+			a, m := bare(clock)
+			a.Schedule.Restart = at("04:00")
+			runFor(t, a, clock, test.moves)
+			if !slices.Equal(m.restarts, test.want) {
+				t.Errorf("got restarts at %v, want %v", m.restarts, test.want)
+			}
+		})
+	}
+}
+
+func TestRounds(t *testing.T) {
+	tests := []struct {
+		name, start string
+		schedule    Schedule
+		fails       int
+		moves       int
+		want        []string // when rounds began
+	}{
+		{"at the start only", "2026-01-01 12:00:00", Schedule{}, 0, 3, []string{"12:00:00"}},
+		{"at intervals", "2026-01-01 12:00:00", Schedule{Every: 10 * time.Minute}, 0, 2, []string{"12:00:00", "12:10:00", "12:20:00"}},
+		{"retried until the network is back, ever more seldom", "2026-01-01 12:00:00", Schedule{}, 3, 4, []string{"12:00:00", "12:00:15", "12:00:45", "12:01:45"}},
+		{"in a window only", "2026-01-01 01:58:30", Schedule{Every: time.Hour, Allowed: at("02:00")}, 0, 4, []string{"02:00:00"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			clock := clockAt(test.start)
+			a, _ := bare(clock)
+			test.schedule.Zone = time.UTC
+			w := &wifi{clock: clock, fails: test.fails}
+			a.Schedule, a.Wifi = test.schedule, w
+			runFor(t, a, clock, test.moves)
+			if !slices.Equal(w.at, test.want) {
+				t.Errorf("got rounds at %v, want %v", w.at, test.want)
+			}
+		})
+	}
+}
+
+// runFor runs an agent while the clock's hands move from timer to timer.
+func runFor(t *testing.T, a *Agent, clock *hands, moves int) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	for range moves {
+		clock.toNext()
+	}
+	<-clock.waits // what the last move began has come to its end
+	stop()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want context.Canceled", err)
+	}
+}
