@@ -51,6 +51,12 @@ func (b *agentBench) write() {
 		`{"modules": {"irrigation": {"url": "%s/%s", "forge": "github", "run": ["sh", "main/app.sh"], %s}}%s}`, b.forge.URL, repository, b.module, more))
 }
 
+// unit lets systemd run the module's program, in place of the agent.
+func (b *agentBench) unit(name string) {
+	writeFile(b.t, filepath.Join(b.dir, "config/moult.json"), fmt.Sprintf(
+		`{"modules": {"irrigation": {"url": "%s/%s", "forge": "github", "unit": "%s", "trial": {"within": "200ms"}}}, %s}`, b.forge.URL, repository, name, b.more))
+}
+
 // running is an agent that runs.
 type running struct {
 	t    *testing.T

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"moult/agent"
+	"moult/agent/bustest"
+	"moult/update"
+)
+
+// TestAgentOnTheBus lets the agent use NetworkManager, systemd and logind, as they are on a board.
+func TestAgentOnTheBus(t *testing.T) {
+	t.Run("a wrong Wi-Fi password is an error, and the program runs all the same", func(t *testing.T) {
+		bus := bustest.Start(t)
+		bus.NetworkManager(map[string]any{"air": map[string]any{"Garden": "the right one"}})
+		b := newAgentBench(t, `"trial": {"within": "100ms"}`, `"wifi": [{"ssid": "Garden", "password": "the wrong one"}]`, shellProgram("1.0", good))
+		b.moult(0, "update")
+		b.moult(0, "confirm")
+		r := b.start("env", "DBUS_SYSTEM_BUS_ADDRESS="+bus.Address)
+		failed := r.event(agent.Network, 1)
+		contains(t, failed.Text, "Garden", "wrong password")
+		waitProgram(t, b)
+		if strings.Contains(r.said(), "the wrong one") {
+			t.Errorf("the password is printed: %s", r.said())
+		}
+		r.mu.Lock()
+		if want := []string{"● yellow  ○ green"}; !slices.Equal(r.lights, want) {
+			t.Errorf("lights: got %q, want %q", r.lights, want)
+		}
+		r.mu.Unlock()
+		r.stop()
+	})
+	t.Run("the network comes up, then the update", func(t *testing.T) {
+		bus := bustest.Start(t)
+		bus.NetworkManager(map[string]any{"air": map[string]any{"Garden": "the right one"}})
+		b := newAgentBench(t, `"trial": {"within": "100ms"}`, `"wifi": [{"ssid": "Cellar", "password": "dark and damp"}, {"ssid": "Garden", "password": "the right one"}]`, shellProgram("1.0", good))
+		r := b.start("env", "DBUS_SYSTEM_BUS_ADDRESS="+bus.Address)
+		r.event(update.Confirmed, 1)
+		contains(t, r.said(), `connected to the Wi-Fi network "Garden"`)
+		r.stop()
+	})
+	t.Run("a unit is stopped for the switch, started again, and judged by staying up", func(t *testing.T) {
+		bus := bustest.Start(t)
+		mock := bus.Systemd(map[string]any{"units": map[string]any{"irrigation.service": map[string]any{"active": "active"}}})
+		b := newAgentBench(t, "", `"check": {"every": "200ms"}`, shellProgram("1.0", good))
+		b.unit("irrigation.service")
+		r := b.start("env", "DBUS_SYSTEM_BUS_ADDRESS="+bus.Address)
+		r.event(update.Confirmed, 1)
+		b.publish(shellProgram("1.1", good))
+		r.event(update.Confirmed, 2)
+		r.stop()
+		want := []string{"RestartUnit irrigation.service replace", "StopUnit irrigation.service replace", "RestartUnit irrigation.service replace", "StopUnit irrigation.service replace"}
+		if got := mock.Log(); !slices.Equal(got, want) {
+			t.Errorf("systemd was asked %q, want %q", got, want)
+		}
+	})
+	t.Run("a unit that does not stay up goes back", func(t *testing.T) {
+		bus := bustest.Start(t)
+		bus.Systemd(map[string]any{
+			"units":   map[string]any{"irrigation.service": map[string]any{"active": "active"}},
+			"results": map[string]any{"irrigation.service": []string{"done", "done", "failed", "failed", "failed"}},
+		})
+		b := newAgentBench(t, "", `"check": {"every": "200ms"}`, shellProgram("1.0", good))
+		b.unit("irrigation.service")
+		r := b.start("env", "DBUS_SYSTEM_BUS_ADDRESS="+bus.Address)
+		r.event(update.Confirmed, 1)
+		b.publish(shellProgram("1.1", good))
+		contains(t, r.event(update.RolledBack, 1).Reason, "did not stay up in 3 starts", "irrigation.service")
+		r.stop()
+	})
+}
+
+// TestAgentInstall shows the unit, and installs nothing.
+func TestAgentInstall(t *testing.T) {
+	b := newAgentBench(t, `"trial": {"within": "100ms"}`, `"leds": {"yellow": "gpiochip0/18", "green": "led0"}`, shellProgram("1.0", good))
+	unit := b.moult(0, "agent", "install", "--print")
+	contains(t, unit, "Type=notify", "WatchdogSec=", "Restart=always", "ProtectSystem=strict", "agent --root "+b.dir, "ReadWritePaths="+b.dir)
+}
