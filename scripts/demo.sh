@@ -71,3 +71,30 @@ run "$moult" status irrigation
 say "And back, because a person asks"
 run "$moult" rollback irrigation --reason "the pump does not start"
 run "$moult" history
+
+say "The agent looks after a device: it updates, runs the program, judges each new version, and shows it on LEDs"
+git init -q "$work/pump" && mkdir "$work/pump/main"
+printf 'echo "pump 1.0 is up"; while :; do sleep 1; done\n' >"$work/pump/main/run.sh"
+release pump 1.0
+mkdir -p "$work/board/config"
+cat >"$work/board/config/moult.json" <<END
+{"modules": {"pump": {"url": "$work/pump", "run": ["sh", "main/run.sh"], "trial": {"within": "3s"}}}, "check": {"every": "6s"}}
+END
+cd "$work/board"
+sed "s|$work/||g" config/moult.json
+printf '$ moult agent --draw-leds\n'
+"$moult" agent --draw-leds >"$work/agent.log" 2>&1 &
+agent=$!
+trap 'kill $agent 2>/dev/null; wait $agent 2>/dev/null; rm -rf "$work"' EXIT
+tail -f -n +1 --pid=$agent "$work/agent.log" &
+until_said() { for _ in $(seq 400); do grep -q "$1" "$work/agent.log" && return; sleep 0.1; done; echo "waited in vain for: $1"; exit 1; }
+until_said "1.0 is confirmed"
+say "A good release is tagged"
+sed -i 's/1.0/1.1/' "$work/pump/main/run.sh" && release pump 1.1
+until_said "1.1 is confirmed"
+say "A bad one is tagged: it crashes. It goes back by itself"
+printf 'echo "cannot open the valve" >&2; exit 1\n' >"$work/pump/main/run.sh" && release pump 1.2
+until_said "rolled back from 1.2 to 1.1"
+sleep 2
+kill $agent && wait $agent || true
+run "$moult" status

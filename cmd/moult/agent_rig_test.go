@@ -59,7 +59,7 @@ func (b *agentBench) unit(name string) {
 
 // running is an agent that runs.
 type running struct {
-	t    *testing.T
+	t    testing.TB
 	cmd  *exec.Cmd
 	done chan struct{}
 
@@ -73,23 +73,31 @@ type running struct {
 // start starts the agent, under another command where before names one. It is killed with the test.
 func (b *agentBench) start(before ...string) *running {
 	b.t.Helper()
-	command := append(before, "moult", "agent", "--root", b.dir, "--draw-leds", "--json")
-	r := &running{t: b.t, cmd: exec.Command(command[0], command[1:]...), done: make(chan struct{})}
+	return startAgentWith(b.t, b.stdin, b.dir, before...)
+}
+
+// startAgent starts the agent of a device.
+func startAgent(t testing.TB, dir string) *running { return startAgentWith(t, nil, dir) }
+
+func startAgentWith(t testing.TB, stdin *os.File, dir string, before ...string) *running {
+	t.Helper()
+	command := append(before, "moult", "agent", "--root", dir, "--draw-leds", "--json")
+	r := &running{t: t, cmd: exec.Command(command[0], command[1:]...), done: make(chan struct{})}
 	r.news = sync.NewCond(&r.mu)
-	if b.stdin != nil {
-		r.cmd.Stdin = b.stdin
+	if stdin != nil {
+		r.cmd.Stdin = stdin
 	}
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := r.cmd.StdoutPipe()
 	if err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	r.cmd.Stderr = r.cmd.Stdout
 	if err := r.cmd.Start(); err != nil {
-		b.t.Fatal(err)
+		t.Fatal(err)
 	}
 	go r.read(bufio.NewScanner(out))
-	b.t.Cleanup(func() { r.kill() })
+	t.Cleanup(r.kill)
 	return r
 }
 
