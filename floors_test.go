@@ -27,7 +27,7 @@ var floorNames = []string{"ground", "domain", "adapter", "program"}
 
 // floors says where each package stands, by the longest prefix of its path that is listed.
 var floors = map[string]int{
-	"fault": ground, "release": ground, "disk": ground, "web": ground,
+	"fault": ground, "release": ground, "disk": ground, "web": ground, "clock": ground,
 	"update": domain, "archive": domain, "agent": domain,
 	"config": adapter, "journal": adapter, "slot": adapter, "source": adapter,
 	"agent/mqtt": adapter, "agent/process": adapter, "agent/led": adapter, "agent/wifi": adapter, "agent/systemd": adapter,

@@ -20,6 +20,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"moult/clock"
 )
 
 // Options are what a Client is made of; the zero Options are good ones.
@@ -68,7 +70,7 @@ func New(opt Options) *Client {
 		opt.Version = "dev"
 	}
 	if opt.Sleep == nil {
-		opt.Sleep = sleep
+		opt.Sleep = clock.Sleep
 	}
 	if opt.Jitter == nil {
 		opt.Jitter = func(d time.Duration) time.Duration { return rand.N(d) }
@@ -97,17 +99,6 @@ func New(opt Options) *Client {
 func set[T int | int64 | time.Duration](option *T, otherwise T) {
 	if *option == 0 {
 		*option = otherwise
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	"sync"
 	"time"
 
+	"moult/clock"
 	"moult/update"
 )
 
@@ -118,7 +119,7 @@ func New(opt Options) (*Client, error) {
 		opt.Now = time.Now
 	}
 	if opt.Sleep == nil {
-		opt.Sleep = sleep
+		opt.Sleep = clock.Sleep
 	}
 	if opt.Rand == nil {
 		opt.Rand = rand.Float64
@@ -170,14 +171,3 @@ func (c *Client) wake() {
 }
 
 func (c *Client) topic(name string) string { return c.opt.Topic + "/" + name }
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
-}

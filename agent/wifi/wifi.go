@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"moult/clock"
 	"moult/fault"
 )
 
@@ -55,7 +56,7 @@ func New(opt Options) *Manager {
 		opt.Pause = 5 * time.Second
 	}
 	if opt.Sleep == nil {
-		opt.Sleep = sleep
+		opt.Sleep = clock.Sleep
 	}
 	if opt.After == nil {
 		opt.After = func(d time.Duration, f func()) func() { t := time.AfterFunc(d, f); return func() { t.Stop() } }
@@ -128,15 +129,4 @@ func joined(errs []error) error {
 		}
 	}
 	return all
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

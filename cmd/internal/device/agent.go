@@ -45,7 +45,7 @@ func (d *Device) Agent(opt AgentOptions) (a *agent.Agent, beside []func(context.
 		}
 	}()
 	a = &agent.Agent{
-		Engine: d.Engine, Memory: d.Journal, Clock: clock{}, Version: opt.Version, Board: board{w.manager},
+		Engine: d.Engine, Memory: d.Journal, Clock: wallClock{}, Version: opt.Version, Board: board{w.manager},
 		Command: d.command, Set: d.set, Tell: w.tell, Schedule: d.schedule(), Panel: &agent.Panel{},
 		Alive: func() { _ = systemd.Notify("WATCHDOG=1") }, Beat: systemd.WatchdogInterval() / 2,
 		Lock: func(ctx context.Context, work func() error) error {
@@ -243,11 +243,11 @@ func (d *Device) schedule() agent.Schedule {
 	return s
 }
 
-// clock is the real one.
-type clock struct{}
+// wallClock is the machine's own.
+type wallClock struct{}
 
-func (clock) Now() time.Time                         { return time.Now() }
-func (clock) After(d time.Duration) <-chan time.Time { return time.After(d) }
+func (wallClock) Now() time.Time                         { return time.Now() }
+func (wallClock) After(d time.Duration) <-chan time.Time { return time.After(d) }
 
 // board is the machine that the agent runs on.
 type board struct{ manager *systemd.Manager }

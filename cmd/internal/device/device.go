@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"moult/clock"
 	"moult/config"
 	"moult/disk"
 	"moult/fault"
@@ -79,7 +80,7 @@ func Open(ctx context.Context, opt Options) (*Device, error) {
 		return nil, errors.Join(err, d.Close())
 	}
 	d.client = web.New(web.Options{Version: opt.Version})
-	d.Engine = &update.Engine{Journal: d.Journal, Now: time.Now, Sleep: sleep, Tell: opt.Tell}
+	d.Engine = &update.Engine{Journal: d.Journal, Now: time.Now, Sleep: clock.Sleep, Tell: opt.Tell}
 	for _, m := range d.Config.Modules {
 		d.Modules = append(d.Modules, d.module(m))
 	}
@@ -180,7 +181,7 @@ func (d *Device) lock(ctx context.Context) error {
 		if !errors.Is(err, journal.ErrBusy) || time.Now().After(deadline) {
 			return err
 		}
-		if err := sleep(ctx, 200*time.Millisecond); err != nil {
+		if err := clock.Sleep(ctx, 200*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -236,17 +237,6 @@ func (d *Device) Select(names []string) ([]*Module, error) {
 		}
 	}
 	return selected, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 // Root returns the device's directory that a program takes where none is given: MOULT_ROOT, or the current folder.
