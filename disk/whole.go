@@ -45,7 +45,10 @@ func Finish(f File, err error) error {
 	return err
 }
 
-// ReadFile reads a file of at most max bytes.
+// ErrTooLarge means that a file is longer than who reads it takes.
+var ErrTooLarge = errors.New("too large")
+
+// ReadFile reads a file of at most max bytes; a longer one is ErrTooLarge.
 func ReadFile(d Reader, name string, max int64) ([]byte, error) {
 	f, err := d.Open(name)
 	if err != nil {
@@ -57,9 +60,20 @@ func ReadFile(d Reader, name string, max int64) ([]byte, error) {
 		return nil, err
 	}
 	if int64(len(data)) > max {
-		return nil, fmt.Errorf("%s: got more than %d bytes", name, max)
+		return nil, fmt.Errorf("%s: %w: got more than %d bytes", name, ErrTooLarge, max)
 	}
 	return data, nil
+}
+
+// Describe says in words what a name is that is no folder.
+func Describe(mode fs.FileMode) string {
+	switch {
+	case mode.IsRegular():
+		return "a file"
+	case mode&fs.ModeSymlink != 0:
+		return "a link"
+	}
+	return "a special file"
 }
 
 // Exists reports whether there is anything of that name.
@@ -79,7 +93,7 @@ func MkdirAll(d Disk, name string, perm fs.FileMode) error {
 	info, err := d.Lstat(name)
 	if err == nil {
 		if !info.IsDir() {
-			return fmt.Errorf("%s: got %s, want a folder", name, info.Mode().Type())
+			return fmt.Errorf("%s: got %s, want a folder", name, Describe(info.Mode()))
 		}
 		return nil
 	}

@@ -147,10 +147,12 @@ func (j *Journal) readHistory() (h history, err error) {
 
 func (j *Journal) read(name string) ([]byte, error) {
 	data, err := disk.ReadFile(j.disk, name, 2*maxHistory)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
-	}
-	if err != nil {
+	case errors.Is(err, disk.ErrTooLarge): // no run of ours wrote it: it must not stand in the way of those to come
+		return nil, j.putAside(name)
+	case err != nil:
 		return nil, fmt.Errorf("history: %w", err)
 	}
 	return data, nil

@@ -58,15 +58,18 @@ func (j *Journal) Load(module string) (update.State, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return update.State{}, nil
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, disk.ErrTooLarge) {
 		return update.State{}, err
 	}
 	var s update.State
-	if json.Unmarshal(data, &s) != nil {
-		return update.State{}, j.disk.Rename(stateFile(module), stateFile(module)+".bad")
+	if err != nil || json.Unmarshal(data, &s) != nil {
+		return update.State{}, j.putAside(stateFile(module))
 	}
 	return s, nil
 }
+
+// putAside makes way for a file in the place of one that cannot be read.
+func (j *Journal) putAside(name string) error { return j.disk.Rename(name, name+".bad") }
 
 // Save makes a state durable, wholly or not at all.
 func (j *Journal) Save(module string, s update.State) error {
@@ -78,6 +81,6 @@ func (j *Journal) Save(module string, s update.State) error {
 		return err
 	}
 	return j.withRoom(func() error {
-		return disk.WriteFile(j.disk, stateFile(module), append(data, '\n'), 0o600)
+		return disk.WriteFile(j.disk, stateFile(module), append(data, '\n'), 0o644)
 	})
 }

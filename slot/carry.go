@@ -102,6 +102,8 @@ func (c *carrying) folder(dir string) error {
 	for _, e := range entries {
 		name := path.Join(dir, e.Name())
 		switch {
+		case e.Name() == besideFile: // a cut left it
+			continue
 		case e.IsDir():
 			err = c.folder(name)
 		case c.goesAlong(dir, e):
@@ -114,6 +116,7 @@ func (c *carrying) folder(dir string) error {
 	return c.own(dir)
 }
 
+// own gives a folder of the other side owner and permissions, and removes what a cut left in it.
 func (c *carrying) own(dir string) error {
 	to, err := c.disk.Lstat(path.Join(c.to, dir))
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !to.IsDir() {
@@ -124,6 +127,9 @@ func (c *carrying) own(dir string) error {
 	}
 	from, err := c.disk.Lstat(path.Join(c.from, dir))
 	if err != nil {
+		return err
+	}
+	if err := disk.Remove(c.disk, path.Join(c.to, dir, besideFile)); err != nil {
 		return err
 	}
 	return c.disk.Own(path.Join(c.to, dir), from)
@@ -151,20 +157,35 @@ func (c *carrying) file(name string) error {
 	if err := c.parents(path.Dir(as)); err != nil {
 		return err
 	}
-	from, to := path.Join(c.from, name), path.Join(c.to, as)
-	if err := disk.RemoveAll(c.disk, to); err != nil {
+	from, to, beside := path.Join(c.from, name), path.Join(c.to, as), path.Join(c.to, path.Dir(as), besideFile)
+	if err := disk.Remove(c.disk, beside); err != nil {
 		return err
 	}
 	c.touched[parent(as)] = true
-	err := c.disk.Link(from, to)
+	err := c.disk.Link(from, beside)
 	if errors.Is(err, disk.ErrUnsupported) {
-		err = c.copy(from, to)
+		err = c.copy(from, beside)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // the application removed it meanwhile
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	if info, err := c.disk.Lstat(to); err == nil && info.IsDir() {
+		if err := disk.RemoveAll(c.disk, to); err != nil {
+			return err
+		}
+	}
+	// Until this moment the release's file of that name stands there: never neither.
+	if err := c.disk.Rename(beside, to); err != nil {
+		return err
+	}
+	return disk.Remove(c.disk, beside) // two names of one file are both left by a rename
 }
+
+// besideFile is the name under which a file is carried, before it gets its own.
+const besideFile = ".moult-carry"
 
 // parents makes a folder on the other side. A file that a release put in its way gives way: what is kept goes first,
 // and other names were chosen free.

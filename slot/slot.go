@@ -34,6 +34,11 @@ const (
 	ManifestFile = ".manifest"
 )
 
+// isOurs reports whether a path of a slot is the updater's: its two files, and the names beside them under which they are written.
+func isOurs(name string) bool {
+	return name == VersionFile || name == ManifestFile || name == "."+VersionFile+".new" || path.Base(name) == besideFile
+}
+
 // maxManifest bounds a manifest that is read, in bytes: 20,000 files with paths of 1,024 bytes stay below.
 const maxManifest = 32 << 20
 
@@ -92,7 +97,7 @@ func (s *Slots) copyAt(name string) (update.Copy, error) {
 		return update.Copy{}, err
 	}
 	if !info.IsDir() {
-		return update.Copy{}, fmt.Errorf("%s: got %s, want a folder", name, describe(info.Mode()))
+		return update.Copy{}, fmt.Errorf("%s: got %s, want a folder", name, disk.Describe(info.Mode()))
 	}
 	data, err := disk.ReadFile(s.disk, path.Join(name, VersionFile), 4096)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -107,16 +112,6 @@ func (s *Slots) copyAt(name string) (update.Copy, error) {
 		return update.Copy{There: true}, nil
 	}
 	return update.Copy{There: true, Version: v}, nil
-}
-
-func describe(mode fs.FileMode) string {
-	switch {
-	case mode.IsRegular():
-		return "a file"
-	case mode&fs.ModeSymlink != 0:
-		return "a link"
-	}
-	return "a special file"
 }
 
 // Manifest returns the list of what the release in main put there; nil where none is known,

@@ -230,6 +230,38 @@ func TestRealDisk(t *testing.T) {
 	}
 }
 
+// TestCopies is the carrying on a disk without links: permissions stay, and room is asked for first.
+func TestCopies(t *testing.T) {
+	d := disktest.New()
+	d.NoLinks = true
+	s := slot.New(d, slot.ModulePlace("m"), nil)
+	install(t, s, "1", map[string]string{"app": "1"})
+	for name, perm := range map[string]os.FileMode{"key": 0o600, "tool": 0o755, "log": 0o664} {
+		must(t, disk.WriteFile(d, "m/main/"+name, []byte(name), perm))
+	}
+	must(t, d.Symlink("key", "m/main/link"))
+	install(t, s, "2", map[string]string{"app": "2"})
+	for name, perm := range map[string]os.FileMode{"key": 0o600, "tool": 0o755, "log": 0o664, "link": os.ModeSymlink | 0o777} {
+		info, err := d.Lstat("m/main/" + name)
+		if err != nil || info.Mode() != perm {
+			t.Errorf("%s: got %v %v, want %v", name, info, err, perm)
+		}
+	}
+
+	must(t, disk.WriteFile(d, "m/main/large", make([]byte, 600<<10), 0o644))
+	d.Space = 1300 << 10
+	v := release.MustVersion("3")
+	_, err := s.Stage(t.Context(), release.Manifest{Version: v}, 0, fill(map[string]string{"app": "3"}))
+	must(t, err)
+	wantError(t, s.Switch(release.MustVersion("2"), v), "disk full")
+	if free, _ := d.Free(); free <= 0 {
+		t.Errorf("got %d bytes free: the copy filled the disk", free)
+	}
+	if got := mainOf(t, d); got["app"] != "2" {
+		t.Errorf("main: got %v", got)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	one := release.MustVersion("1")
 	t.Run("main is a link", func(t *testing.T) {

@@ -68,8 +68,8 @@ type staging struct {
 }
 
 func (st *staging) put(f release.File) error {
-	if f.Path == VersionFile || f.Path == ManifestFile {
-		return nil // the updater's own names: what a release ships there is not installed
+	if isOurs(f.Path) {
+		return nil // what a release ships under the updater's own names is not installed
 	}
 	if err := st.parents(path.Dir(f.Path)); err != nil {
 		return err

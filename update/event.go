@@ -3,6 +3,7 @@ package update
 import (
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"moult/release"
 )
@@ -55,27 +56,48 @@ func plural(n int, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
+// maxText bounds an event's text and reason, in bytes. What comes from outside, as a server's address or a program's last
+// words, must not fill the disk.
+const maxText = 3 << 10
+
+// short cuts a text to maxText, at a character.
+func short(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	const more = "…"
+	end := maxText - len(more)
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + more
+}
+
 // tell gives an event to whoever listens.
 func (e *Engine) tell(m *Module, event Event) {
 	event.Time, event.Module = e.Now(), m.Name
+	event.Text, event.Reason = short(event.Text), short(event.Reason)
 	if e.Tell != nil {
 		e.Tell(event)
 	}
 }
 
 // record writes an event into the history, then tells it. It comes before the state that makes it true is saved:
-// cut between the two, it is recorded again under the same id.
-func (e *Engine) record(m *Module, s State, event Event) error {
+// cut between the two, it is recorded again under the same id. Where the history cannot be written the event is told
+// without an id, with the reason: what happened to the module is true all the same, and must not be held up.
+func (e *Engine) record(m *Module, s State, event Event) {
 	event.Time, event.Module = e.Now(), m.Name
-	event.ID = fmt.Sprintf("%s-%d-%s", m.Name, s.Attempt, event.Kind)
+	event.Text, event.Reason = short(event.Text), short(event.Reason)
+	// An attempt's number begins anew where the state was lost; with the time that it began no two are alike.
+	event.ID = fmt.Sprintf("%s-%d-%d-%s", m.Name, s.Attempt, s.Since.Unix(), event.Kind)
 	if event.Kind == Failed { // one attempt can fail in several ways
-		event.ID += fmt.Sprintf("-%d", event.Time.Unix())
+		event.ID += fmt.Sprintf("-%d", event.Time.UnixNano())
 	}
 	if err := e.Journal.Record(event); err != nil {
-		return fmt.Errorf("history: %w", err)
+		event.ID = ""
+		event.Text = short(fmt.Sprintf("%s (not in the history: %v)", event.Text, err))
 	}
 	if e.Tell != nil {
 		e.Tell(event)
 	}
-	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -184,6 +185,95 @@ func powerCuts(t *testing.T, fresh *disktest.Disk, specs []moduleSpec, work func
 	t.Logf("%d operations, %d cuts, %d cuts of the recovery; found after the first recovery: %v", whole.Ops(), cuts, again, seen)
 	if len(seen) < 2 {
 		t.Errorf("every cut was found as %v: the cuts cannot have covered the switch", seen)
+	}
+}
+
+// TestPowerCutOfAReinstall installs the same version anew: both slots then say the same, and only names tell them apart.
+// The files of main were damaged before, so that the old and the new copy can be told apart here.
+func TestPowerCutOfAReinstall(t *testing.T) {
+	for name, kind := range diskKinds {
+		t.Run(name, func(t *testing.T) {
+			fresh, specs := cutDevice(t, kind, false)
+			must(t, start(fresh, specs...).updateAll())
+			write(t, fresh, "irrigation/main/app.py", "damaged")
+			fresh = fresh.Copy()
+			work := func(dev *device) error {
+				_, err := dev.engine.Update(context.Background(), dev.modules[0], update.Options{Reinstall: true})
+				return err
+			}
+			whole := fresh.Copy()
+			must(t, work(start(whole, specs...)))
+			found := map[string]int{}
+			for n := range whole.Ops() {
+				for _, loss := range disktest.Losses {
+					d := fresh.Copy()
+					d.CutBefore(n)
+					if err := work(start(d, specs...)); !errors.Is(err, disktest.ErrPowerCut) {
+						t.Fatalf("cut before %d: got %v, want the power cut", n, err)
+					}
+					d = d.Crash(loss, 0)
+					must(t, start(d, specs...).recoverAll())
+					main, prev := files(t, d, "irrigation/main"), files(t, d, "irrigation/prev")
+					where := fmt.Sprintf("cut before operation %d (%s), %s", n, whole.Trace()[n], loss)
+					found[main["app.py"]]++
+					switch main["app.py"] {
+					case "damaged":
+					case irrigationNew["app.py"]:
+						if prev["app.py"] != "damaged" {
+							t.Errorf("%s: prev: got %q, want what was main before", where, prev["app.py"])
+						}
+					default:
+						t.Errorf("%s: main: got %q, want the old or the new copy", where, main["app.py"])
+					}
+					if main["secrets.py"] != "key" || main["settings.py"] != "mine" || main[".version"] != "1.10.0" {
+						t.Errorf("%s: main: got %v", where, main)
+					}
+				}
+			}
+			if len(found) != 2 {
+				t.Errorf("got main as %v, want both the old and the new copy", found)
+			}
+		})
+	}
+}
+
+// TestPowerCutOfAnUndo lets a switch fail on a full disk, and cuts the power at each operation of giving it up.
+func TestPowerCutOfAnUndo(t *testing.T) {
+	kind := disktest.Disk{NoLinks: true} // what is the device's own must be copied, and does not fit
+	fresh, specs := cutDevice(t, kind, false)
+	write(t, fresh, "irrigation/main/large.log", strings.Repeat("x", 900<<10))
+	fresh = fresh.Copy()
+	fresh.Space = 1500 << 10
+	work := func(dev *device) error {
+		_, err := dev.engine.Update(context.Background(), dev.modules[0], update.Options{})
+		return err
+	}
+	whole := fresh.Copy()
+	if err := work(start(whole, specs...)); err == nil || !strings.Contains(err.Error(), "disk full") {
+		t.Fatalf("got %v, want a full disk", err)
+	}
+	for n := range whole.Ops() {
+		for _, loss := range disktest.Losses {
+			where := fmt.Sprintf("cut before operation %d (%s), %s", n, whole.Trace()[n], loss)
+			d := fresh.Copy()
+			d.CutBefore(n)
+			_ = work(start(d, specs...))
+			d = d.Crash(loss, 0)
+			_ = start(d, specs...).recoverAll() // the disk is still full: what was staged may be given up only now
+			check := func() {
+				main := files(t, d, "irrigation/main")
+				if main[".version"] != "1.9.0" || main["app.py"] != "old app" || main["secrets.py"] != "key" || len(main["large.log"]) != 900<<10 {
+					t.Errorf("%s: main is not as it was: version %q, app %q", where, main[".version"], main["app.py"])
+				}
+			}
+			check()
+			d.Space = 0 // somebody made room
+			must(t, start(d, specs...).recoverAll())
+			must(t, work(start(d, specs...)))
+			if main := files(t, d, "irrigation/main"); main[".version"] != "1.10.0" || main["app.py"] != "new app" || main["lib/deep/c.py"] != "c" || len(main["large.log"]) != 900<<10 {
+				t.Errorf("%s: with room: got version %q, app %q", where, main[".version"], main["app.py"])
+			}
+		}
 	}
 }
 

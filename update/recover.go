@@ -57,7 +57,7 @@ func (e *Engine) tidy(m *Module, s State, look Look) error {
 	switch {
 	case !look.Main.There && look.Next.There && !look.Next.Version.IsZero():
 		s.Attempt++
-		s.Step, s.From, s.To = Switching, release.Version{}, look.Next.Version
+		s.Step, s.From, s.To, s.Since = Switching, release.Version{}, look.Next.Version, e.Now()
 		e.tell(m, Event{Kind: Recovered, Version: s.To, Text: fmt.Sprintf("main was gone and %s whole beside it: it is taken", s.To)})
 		return e.doSwitch(m, s, release.Fetched{})
 	case look.Next.There:

@@ -13,9 +13,7 @@ func (e *Engine) Confirm(m *Module) error {
 	if err != nil || s.Step != Trial {
 		return err
 	}
-	if err := e.record(m, s, Event{Kind: Confirmed, Version: s.To, From: s.From, Text: fmt.Sprintf("%s is confirmed", s.To)}); err != nil {
-		return err
-	}
+	e.record(m, s, Event{Kind: Confirmed, Version: s.To, From: s.From, Text: fmt.Sprintf("%s is confirmed", s.To)})
 	s.Step, s.Since = Idle, time.Time{}
 	return e.Journal.Save(m.Name, s)
 }
@@ -51,7 +49,7 @@ func (e *Engine) RollBack(ctx context.Context, m *Module, reason string) error {
 		from = s.To
 	}
 	s.Attempt++
-	s.Step, s.From, s.To, s.Since, s.Reason = RollingBack, from, look.Prev.Version, e.Now(), reason
+	s.Step, s.From, s.To, s.Since, s.Reason = RollingBack, from, look.Prev.Version, e.Now(), short(reason)
 	if err := e.Journal.Save(m.Name, s); err != nil {
 		return err
 	}
@@ -64,10 +62,8 @@ func (e *Engine) stay(m *Module, s State, reason string) error {
 		return nil
 	}
 	text := fmt.Sprintf("%s failed its trial and stays, as there is %v: %s", s.To, ErrNothingToGoBackTo, reason)
-	if err := e.record(m, s, Event{Kind: Failed, Version: s.To, Text: text, Reason: reason}); err != nil {
-		return err
-	}
-	s.Step, s.Since, s.Failure = Idle, time.Time{}, text
+	e.record(m, s, Event{Kind: Failed, Version: s.To, Text: text, Reason: reason})
+	s.Step, s.Since, s.Failure = Idle, time.Time{}, short(text)
 	return e.Journal.Save(m.Name, s)
 }
 
@@ -83,11 +79,9 @@ func (e *Engine) rollBack(m *Module, s State) error {
 	if s.Reason != "" {
 		text += ": " + s.Reason
 	}
-	if err := e.record(m, s, Event{Kind: RolledBack, Version: s.To, From: s.From, Text: text, Reason: s.Reason}); err != nil {
-		return err
-	}
+	e.record(m, s, Event{Kind: RolledBack, Version: s.To, From: s.From, Text: text, Reason: s.Reason})
 	s.Step, s.Since, s.Reason = Idle, time.Time{}, ""
-	if !s.From.IsZero() {
+	if !s.From.IsZero() && s.From.String() != s.To.String() { // a version installed again is not the worse for it
 		s.reject(s.From)
 	}
 	return e.Journal.Save(m.Name, s)

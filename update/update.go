@@ -179,9 +179,7 @@ func (e *Engine) doSwitch(m *Module, s State, fetched release.Fetched) error {
 	}
 	event := Event{Kind: kind, Version: s.To, From: s.From, Text: text,
 		Received: fetched.Received, Requests: fetched.Requests, Commit: fetched.Commit}
-	if err := e.record(m, s, event); err != nil {
-		return err
-	}
+	e.record(m, s, event)
 	s.Step, s.Failure, s.Since = Idle, "", time.Time{}
 	s.accept(s.To)
 	if m.Judged {
@@ -238,14 +236,12 @@ func (e *Engine) failed(ctx context.Context, m *Module, plan Plan, cause error) 
 		return cause
 	}
 	event := Event{Kind: Failed, Version: plan.Release.Version, From: plan.Installed, Text: cause.Error(), Reason: cause.Error()}
-	if s.Failure == cause.Error() {
+	if s.Failure == short(cause.Error()) {
 		e.tell(m, event)
 		return cause
 	}
-	if e.record(m, s, event) != nil {
-		return cause
-	}
-	s.Failure = cause.Error()
+	e.record(m, s, event)
+	s.Failure = short(cause.Error())
 	_ = e.Journal.Save(m.Name, s) // that it failed is what the person must hear
 	return cause
 }

@@ -3,6 +3,7 @@ package update_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -216,6 +217,11 @@ func TestTrial(t *testing.T) {
 		if plan.Action != update.Upgrade {
 			t.Errorf("asked for: got %s, want it", plan.Action)
 		}
+		s, err := journal.New(d).Load("m")
+		must(t, err)
+		if len(s.Rejected) != 0 {
+			t.Errorf("asked for: got %v still rejected", s.Rejected)
+		}
 		must(t, dev.engine.RollBack(t.Context(), dev.modules[0], "again"))
 		source.add("1.2", tree{"app.py": "good"})
 		must(t, dev.updateAll())
@@ -288,6 +294,65 @@ func TestTrial(t *testing.T) {
 			t.Errorf("it changed the disk: %v", d.Trace()[before:])
 		}
 	})
+}
+
+// TestRejected is bounded, and does not hold a version that is main.
+func TestRejected(t *testing.T) {
+	d, source := disktest.New(), newShelf("1.0")
+	dev := start(d, moduleSpec{name: "m", source: source})
+	must(t, dev.updateAll())
+	_, err := dev.engine.Update(t.Context(), dev.modules[0], update.Options{Reinstall: true})
+	must(t, err)
+	must(t, dev.engine.RollBack(t.Context(), dev.modules[0], "once more"))
+	s, err := journal.New(d).Load("m")
+	must(t, err)
+	if len(s.Rejected) != 0 {
+		t.Errorf("a version installed twice: got %v rejected, want none", s.Rejected)
+	}
+	for i := range 40 {
+		source.add(fmt.Sprintf("1.%d", i+1), tree{"app.py": "bad"})
+		must(t, dev.updateAll())
+		must(t, dev.engine.RollBack(t.Context(), dev.modules[0], "bad"))
+	}
+	s, err = journal.New(d).Load("m")
+	must(t, err)
+	if len(s.Rejected) != 16 || s.Rejected[15].String() != "1.40" {
+		t.Errorf("got %v, want the last 16", s.Rejected)
+	}
+}
+
+// TestLongTexts keeps a server's or a program's long words from growing into the journal.
+func TestLongTexts(t *testing.T) {
+	d, source := disktest.New(), newShelf("1.0", "1.1")
+	dev := start(d, moduleSpec{name: "m", source: source})
+	must(t, dev.updateAll())
+	source.err = errors.New("got " + strings.Repeat("<é", 200_000))
+	_ = dev.updateAll()
+	source.err = nil
+	source.add("1.2", tree{"app.py": "1.2"})
+	must(t, dev.updateAll())
+	must(t, dev.engine.RollBack(t.Context(), dev.modules[0], strings.Repeat("<", 600_000)))
+	wantHistory(t, d, update.Updated, update.Failed, update.Updated, update.RolledBack)
+	for name, content := range files(t, d, ".moult") {
+		if len(content) > 100<<10 {
+			t.Errorf("%s: got %d bytes, want it bounded", name, len(content))
+		}
+	}
+}
+
+// TestHistoryThatCannotBeWritten holds no update up.
+func TestHistoryThatCannotBeWritten(t *testing.T) {
+	d, source := disktest.New(), newShelf("1.0")
+	must(t, disk.MkdirAll(d, ".moult/history.jsonl", 0o755)) // a folder in its place
+	dev := start(d, moduleSpec{name: "m", source: source})
+	must(t, dev.updateAll())
+	if got := files(t, d, "m/main")[".version"]; got != "1.0" {
+		t.Errorf("got version %q, want 1.0", got)
+	}
+	last := dev.events[len(dev.events)-1]
+	if last.Kind != update.Updated || last.ID != "" || !strings.Contains(last.Text, "not in the history") {
+		t.Errorf("got %+v, want it told that it is not in the history", last)
+	}
 }
 
 func TestHostileRelease(t *testing.T) {
