@@ -119,3 +119,34 @@ func tarGz(t *testing.T, name, content string) string {
 	}
 	return b.String()
 }
+
+// TestInterruptedBetweenModules stops an update by Ctrl-C after its first module: what follows is not begun, and that is told.
+func TestInterruptedBetweenModules(t *testing.T) {
+	k := newKiller(t, nil)
+	cmd := exec.Command("strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=renameat2:signal=INT:when=1", "moult", "update", "--root", k.fresh)
+	output, _ := cmd.CombinedOutput()
+	if code := cmd.ProcessState.ExitCode(); code != 130 {
+		t.Errorf("got exit code %d, want 130\n%s", code, output)
+	}
+	contains(t, string(output), "interrupted; nothing is left half-done")
+	versions := k.assertWhole("interrupted", k.fresh)
+	if versions != "1.10.0 1.9.0" && versions != "1.9.0 1.10.0" {
+		t.Errorf("got the versions %s, want one module updated", versions)
+	}
+}
+
+// TestReadOnlyDevice looks at a device on a disk that cannot be written to, in a namespace of its own.
+func TestReadOnlyDevice(t *testing.T) {
+	b := newBench(t, false, tagged("1.0", map[string]string{"app.py": "1.0"}))
+	b.moult(0, "update")
+	script := `mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" || exit 99; moult status --root "$1"; moult rollback irrigation --root "$1"; echo code $?`
+	args := []string{"--mount", "sh", "-c", script, "sh", b.dir}
+	if os.Getuid() != 0 {
+		args = append([]string{"--map-root-user"}, args...)
+	}
+	output, err := exec.Command("unshare", args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	contains(t, string(output), "the device cannot be written to", "this is how it stands now", "irrigation  1.0\n", "hint: run as the user", "code 1")
+}

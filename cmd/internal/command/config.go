@@ -1,22 +1,22 @@
 package command
 
 import (
+	"context"
+	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"moult/config"
-	"moult/fault"
+	"moult/cmd/internal/device"
 )
 
 func (a *app) config() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "Look at the device's configuration",
-		Args:  cobra.NoArgs,
 	}
+	a.holdsCommands(cmd)
 	cmd.AddCommand(&cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration, and show what it comes to",
@@ -24,23 +24,21 @@ func (a *app) config() *cobra.Command {
 			"Every problem is shown, with its file, line and key. Passwords and tokens are not shown.\n\n" + exitHelp,
 		Example: "  moult config check --root /srv/greenhouse",
 		Args:    cobra.NoArgs,
-		RunE:    func(*cobra.Command, []string) error { return a.checkConfig() },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.checkConfig(cmd.Context()) },
 	})
 	return cmd
 }
 
-func (a *app) checkConfig() error {
-	root, err := os.OpenRoot(a.root)
-	if err != nil {
-		return fault.Hint(err, "--root names the device's directory; make it first")
+func (a *app) checkConfig(ctx context.Context) error {
+	printer := newPrinter(a.out, a.err, a.json, true)
+	d, unrecovered := a.open(ctx, device.Options{Tell: printer.tell, Look: true})
+	if d == nil {
+		return unrecovered
 	}
-	defer root.Close()
-	c, err := config.Load(root.FS(), config.Options{})
-	if err != nil {
-		return err
-	}
+	defer d.Close()
+	c := d.Config
 	if a.json {
-		return newPrinter(a.out, a.err, true, true).object(c)
+		return errors.Join(printer.object(c), unrecovered)
 	}
 	fmt.Fprintf(a.out, "read from %s\n", strings.Join(c.Files, ", "))
 	for _, m := range c.Modules {
@@ -55,5 +53,5 @@ func (a *app) checkConfig() error {
 			fmt.Fprintf(a.out, "  keeps %s\n", strings.Join(m.Keep, ", "))
 		}
 	}
-	return nil
+	return unrecovered
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
@@ -50,6 +51,8 @@ func (p *printer) tell(e update.Event) {
 		text := fmt.Sprintf("%s, %s", e.Text, size(e.Bytes))
 		if e.Requests > 0 {
 			text += fmt.Sprintf(", from %s received in %s", size(e.Received), plural(e.Requests, "request"))
+		} else {
+			text += " read from a folder"
 		}
 		p.line(e.Module, text)
 	default:
@@ -127,7 +130,11 @@ func (p *printer) plan(plan update.Plan, own []string) error {
 	case 1:
 		p.line("", "1 file of the device's own goes along: "+own[0])
 	default:
-		p.line("", fmt.Sprintf("%d files of the device's own go along: %s, %s…", len(own), own[0], own[1]))
+		more := ""
+		if len(own) > 3 {
+			more = "…"
+		}
+		p.line("", fmt.Sprintf("%d files of the device's own go along: %s%s", len(own), strings.Join(own[:min(len(own), 3)], ", "), more))
 	}
 	return nil
 }

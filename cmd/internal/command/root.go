@@ -17,6 +17,7 @@ import (
 
 	"moult/cmd/internal/device"
 	"moult/config"
+	"moult/disk"
 	"moult/fault"
 	"moult/journal"
 )
@@ -97,11 +98,11 @@ func exitCode(ctx context.Context, err error) int {
 		return exitOK
 	case errors.Is(err, errNew):
 		return exitNew
-	case errors.As(err, &usage), errors.As(err, &problems):
+	case errors.As(err, &usage), errors.As(err, &problems), errors.Is(err, device.ErrConfigured):
 		return exitUsage
 	case errors.Is(err, journal.ErrBusy):
 		return exitBusy
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		return exitInterrupted
 	}
 	return exitFailed
@@ -140,7 +141,7 @@ func (a *app) command() *cobra.Command {
 		Long: a.Short + `.
 
 A device is a directory: its configuration in config/, each module in <module>/main.
-What a power cut or a kill left half-done is finished or undone before any command does its work.
+What a power cut or a kill left half-done is finished or undone before any command does its work on the modules.
 
 ` + exitHelp,
 		Example: `  # what is there, and is anything new?
@@ -156,18 +157,7 @@ What a power cut or a kill left half-done is finished or undone before any comma
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fault.Hint(err, fmt.Sprintf("see '%s --help'", cmd.CommandPath()))}
 	})
-	root.Args = cobra.ArbitraryArgs
-	root.SuggestionsMinimumDistance = 2
-	root.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return cmd.Help()
-		}
-		hint := fmt.Sprintf("see '%s --help'", a.Name)
-		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-			hint = fmt.Sprintf("did you mean '%s %s'?", a.Name, near[0])
-		}
-		return usageError{fault.Hint(fmt.Errorf("got the command %q, which there is not", args[0]), hint)}
-	}
+	a.holdsCommands(root)
 	root.PersistentFlags().StringVar(&a.root, "root", device.Root(), "the device's directory (MOULT_ROOT)")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, one object a line")
 	root.AddCommand(a.update(), a.status(), a.history(), a.confirm(), a.rollback(), a.config(), a.agent())
@@ -175,6 +165,22 @@ What a power cut or a kill left half-done is finished or undone before any comma
 		wrapArgs(cmd)
 	}
 	return root
+}
+
+// holdsCommands is for a command that does nothing itself: it shows its help, and refuses what it has not.
+func (a *app) holdsCommands(cmd *cobra.Command) {
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		hint := fmt.Sprintf("see '%s --help'", cmd.CommandPath())
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			hint = fmt.Sprintf("did you mean '%s %s'?", cmd.CommandPath(), near[0])
+		}
+		return usageError{fault.Hint(fmt.Errorf("got the command %q, which there is not", args[0]), hint)}
+	}
 }
 
 // wrapArgs makes wrong arguments a usage error, of a command and of those below it.
@@ -194,6 +200,16 @@ func wrapArgs(cmd *cobra.Command) {
 
 // open opens the device. What could not be recovered is an error of its own and does not keep the rest from being done.
 func (a *app) open(ctx context.Context, opt device.Options) (*device.Device, error) {
+	info, err := os.Stat(a.root)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("--root: got %s, which is %s, want a folder", a.root, disk.Describe(info.Mode()))
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		err = fault.Hint(fmt.Errorf("--root: there is no folder %s", a.root), "--root names the device's directory; make it first")
+	}
+	if err != nil {
+		return nil, usageError{err}
+	}
 	opt.Root, opt.Version, opt.Linked = a.root, a.Version, a.Linked
 	return device.Open(ctx, opt)
 }

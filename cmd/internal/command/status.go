@@ -51,8 +51,8 @@ func (a *app) showStatus(ctx context.Context, names []string) error {
 	if unknown != nil {
 		return usageError{unknown}
 	}
-	if d.Busy && !a.json {
-		fmt.Fprintln(a.out, "another run is at work on this device; this is how it stands now")
+	if d.OnlyLooked != nil && !a.json {
+		fmt.Fprintf(a.out, "%v; this is how it stands now\n", d.OnlyLooked)
 	}
 	for _, m := range modules {
 		s, err := statusOf(d, m)

@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"moult/cmd/internal/device"
 	"moult/config"
+	"moult/fault"
 	"moult/release"
 	"moult/update"
 )
@@ -21,6 +24,7 @@ import (
 type updateFlags struct {
 	url, dir, name, forge, channel, asset string
 	to                                    string
+	dirGiven                              bool
 	check, dryRun                         bool
 	opt                                   update.Options
 	wait                                  time.Duration
@@ -54,6 +58,9 @@ For a private repository put its token into the environment as MOULT_TOKEN, or i
   moult update --url /media/stick/blink.git`,
 		ValidArgsFunction: a.moduleNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.fit(cmd.Flags()); err != nil {
+				return usageError{err}
+			}
 			return a.runUpdate(cmd.Context(), f, args)
 		},
 	}
@@ -78,9 +85,6 @@ For a private repository put its token into the environment as MOULT_TOKEN, or i
 }
 
 func (a *app) runUpdate(ctx context.Context, f updateFlags, names []string) error {
-	if f.check && f.dryRun {
-		return usageError{fmt.Errorf("got --check and --dry-run, want one of them")}
-	}
 	given, err := f.config(names)
 	if err != nil {
 		return err
@@ -120,6 +124,7 @@ func (a *app) runUpdate(ctx context.Context, f updateFlags, names []string) erro
 		failed = append(failed, err)
 		isNew = isNew || err == nil && plan.Changes()
 		if ctx.Err() != nil {
+			failed = append(failed, ctx.Err()) // those that follow were not begun
 			break
 		}
 	}
@@ -154,17 +159,17 @@ func (a *app) updateOne(ctx context.Context, d *device.Device, m *device.Module,
 // config makes the configuration of --url; nil without it.
 func (f *updateFlags) config(names []string) (*config.Config, error) {
 	if f.url == "" {
-		for flag, value := range map[string]string{"--name": f.name, "--forge": f.forge, "--asset": f.asset} {
-			if value != "" {
-				return nil, usageError{fmt.Errorf("%s: goes with --url", flag)}
-			}
-		}
 		return nil, nil
 	}
 	if len(names) > 0 {
 		return nil, usageError{fmt.Errorf("got --url and the module %s, want one of them; --name names the module of --url", names[0])}
 	}
 	url := f.url
+	if !strings.Contains(url, "://") && !strings.Contains(url, "@") {
+		if info, err := os.Stat(url); err != nil || !info.IsDir() {
+			return nil, usageError{fault.Hint(fmt.Errorf("--url: there is no folder %s", url), "a repository is a folder, or a URL such as https://github.com/owner/irrigation")}
+		}
+	}
 	if abs, err := filepath.Abs(url); err == nil { // a folder that is there, relative to where the person stands
 		if info, err := os.Stat(url); err == nil && info.IsDir() {
 			url = abs
@@ -181,10 +186,34 @@ func (f *updateFlags) config(names []string) (*config.Config, error) {
 	default:
 		return nil, usageError{fmt.Errorf("--forge: got %q, want github, gitea, gitlab or git", m.Forge)}
 	}
-	if m.Asset != "" && f.dir == config.DefaultDir {
+	if m.Asset != "" && !f.dirGiven {
 		m.Dir = ""
 	}
 	return c, nil
+}
+
+// fit refuses flags that do not go together, and those that would be passed over.
+func (f *updateFlags) fit(flags *pflag.FlagSet) error {
+	f.dirGiven = flags.Changed("dir")
+	if flags.Changed("url") && f.url == "" {
+		return fmt.Errorf("--url: got an empty one")
+	}
+	if f.url == "" {
+		for _, name := range []string{"dir", "name", "forge", "asset"} {
+			if flags.Changed(name) {
+				return fmt.Errorf("--%s: goes with --url", name)
+			}
+		}
+	}
+	for _, pair := range [][2]string{{"check", "dry-run"}, {"to", "channel"}} {
+		if flags.Changed(pair[0]) && flags.Changed(pair[1]) {
+			return fmt.Errorf("got --%s and --%s, want one of them", pair[0], pair[1])
+		}
+	}
+	if f.wait < 0 {
+		return fmt.Errorf("--wait: got %s, want 0 or more", f.wait)
+	}
+	return nil
 }
 
 func refused(m *device.Module, plan update.Plan) error {

@@ -14,6 +14,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"moult/clock"
@@ -46,7 +47,9 @@ type Device struct {
 	Engine  *update.Engine
 	Journal *journal.Journal
 	Modules []*Module
-	Busy    bool // another run is at work; only with Options.Look
+	// OnlyLooked says why the device is only looked at, with Options.Look: another run is at work, or it cannot be written to.
+	// Nil where it is this run's own.
+	OnlyLooked error
 
 	opt    Options
 	others []config.Module // that the device has, and this run does not speak of
@@ -56,6 +59,9 @@ type Device struct {
 	unlock func()
 	client *web.Client
 }
+
+// ErrConfigured means that a module was given that the device's configuration has already.
+var ErrConfigured = errors.New("the device's configuration has this module")
 
 // Module is a module with what only the programs look at.
 type Module struct {
@@ -84,7 +90,13 @@ func Open(ctx context.Context, opt Options) (*Device, error) {
 	for _, m := range d.Config.Modules {
 		d.Modules = append(d.Modules, d.module(m))
 	}
-	if d.Busy || opt.Apart {
+	if opt.Offline { // what was installed without the configuration is there as well
+		for _, m := range d.others {
+			d.Modules = append(d.Modules, d.module(m))
+		}
+		d.others = nil
+	}
+	if d.OnlyLooked != nil || opt.Apart {
 		return d, nil
 	}
 	return d, d.recover()
@@ -123,10 +135,18 @@ func (d *Device) configure(opt Options) (others []config.Module, err error) {
 	}
 	loaded, err := config.Load(d.disk.FS(), config.Options{})
 	switch {
+	case err != nil && !errors.Is(err, config.ErrNoModules): // what a module keeps is not known then: none is touched
+		return nil, err
 	case opt.Config != nil:
 		d.Config = opt.Config
 		if err == nil {
 			others = loaded.Modules
+		}
+		for _, m := range others {
+			if m.Name == opt.Config.Modules[0].Name {
+				return nil, fault.Hint(fmt.Errorf("%w: %s", ErrConfigured, m.Name),
+					"leave --url out to update it as configured, or give the module another --name")
+			}
 		}
 	case err == nil:
 		d.Config = loaded
@@ -173,9 +193,12 @@ func (d *Device) lock(ctx context.Context) error {
 			d.unlock = unlock
 			return nil
 		}
-		readOnly := errors.Is(err, fs.ErrPermission) || strings.Contains(err.Error(), "read-only")
-		if opt.Look && (errors.Is(err, journal.ErrBusy) || readOnly) {
-			d.Busy = true
+		unwritable := errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
+		if unwritable {
+			err = fault.Hint(fmt.Errorf("the device cannot be written to: %w", err), "run as the user that the device belongs to, on a disk that is not read-only")
+		}
+		if opt.Look && (errors.Is(err, journal.ErrBusy) || unwritable) {
+			d.OnlyLooked = err
 			return nil
 		}
 		if !errors.Is(err, journal.ErrBusy) || time.Now().After(deadline) {
