@@ -189,3 +189,27 @@ func runFor(t *testing.T, a *Agent, clock *hands, moves int) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
 }
+
+// TestWatchdogIsLeftHungry lets the routine hang: then the agent no longer says that it is alive, and is restarted.
+func TestWatchdogIsLeftHungry(t *testing.T) {
+	clock := clockAt("2026-01-01 12:00:00")
+	a, _ := bare(clock)
+	a.Wifi = hangs{}
+	a.Beat = time.Minute
+	alive := 0
+	a.Alive = func() { alive++ }
+	runFor(t, a, clock, 60)
+	// One each minute until it is taken for stuck, and a few where the clock ran ahead of who looks at it; one that
+	// went on would have given 60.
+	if want := int(stuck / time.Minute); alive < want || alive > 2*want {
+		t.Errorf("got %d signs of life in an hour from an agent that hangs, want some %d and no more", alive, want)
+	}
+}
+
+// hangs is a network that never answers.
+type hangs struct{}
+
+func (hangs) Connect(ctx context.Context) error {
+	<-ctx.Done()
+	return ctx.Err()
+}

@@ -85,7 +85,9 @@ func (k *keeper) run(ctx context.Context, first <-chan struct{}) {
 			continue
 		}
 		last = text
-		k.a.tell(k.m.Name, Exited, text)
+		if failures < 3 || failures&(failures-1) == 0 { // one that never stays up must not fill the history
+			k.a.tell(k.m.Name, Exited, text)
+		}
 		k.wait(ctx, min(firstRestart<<min(failures, 10), lastRestart))
 		failures++
 	}
@@ -118,6 +120,11 @@ func (k *keeper) mayStart(ctx context.Context, last string) bool {
 func (k *keeper) once(ctx context.Context, state update.State) (text string, ended bool) {
 	var end <-chan string
 	if k.m.Program != nil {
+		if state.Step == update.Trial { // what runs may still be the version before, where another process switched
+			if err := k.stopProgram(); err != nil {
+				return err.Error(), true
+			}
+		}
 		var err error
 		if end, err = k.m.Program.Start(ctx); err != nil {
 			return err.Error(), true
@@ -132,7 +139,7 @@ func (k *keeper) once(ctx context.Context, state update.State) (text string, end
 	for {
 		select {
 		case <-ctx.Done():
-			k.stopProgram()
+			k.leave()
 			return "", false
 		case s := <-k.stops:
 			k.halt(ctx, s)
@@ -276,6 +283,15 @@ func (k *keeper) halt(ctx context.Context, s stopping) {
 	case <-s.resume:
 	case <-ctx.Done():
 	}
+}
+
+// leave is the end of the agent: what cannot outlive it is stopped.
+func (k *keeper) leave() {
+	if lasting, ok := k.m.Program.(Lasting); ok {
+		lasting.Leave()
+		return
+	}
+	_ = k.stopProgram() // a program that does not end is killed
 }
 
 // stopProgram stops the program even where the agent itself is ending.

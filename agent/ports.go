@@ -19,6 +19,12 @@ type Program interface {
 	Stop(ctx context.Context) error
 }
 
+// Lasting is a Program that outlives the agent, as a unit of the system does.
+type Lasting interface {
+	// Leave ends the watching of it, and leaves it as it is.
+	Leave()
+}
+
 // Talker is a Program that can say what it printed last.
 type Talker interface{ Said() string }
 

@@ -294,26 +294,30 @@ func (n *network) Connect(ctx context.Context) error {
 type unit struct {
 	manager *systemd.Manager
 	name    string
-	stopped chan struct{}
+	down    bool          // it was stopped here, or did not start
+	watched chan struct{} // closed when it is watched no more; nil where it is not
 }
 
 var _ agent.Program = (*unit)(nil)
+var _ agent.Lasting = (*unit)(nil)
 
 // unitEvery is the wait between two looks at a unit.
 const unitEvery = 2 * time.Second
 
-// Start starts the unit, and tells when it is found to run no more.
+// Start starts the unit, unless it runs already, and tells when it is found to run no more.
 func (u *unit) Start(ctx context.Context) (<-chan string, error) {
-	if err := u.manager.Restart(ctx, u.name); err != nil {
+	u.down = true
+	if err := u.manager.Start(ctx, u.name); err != nil {
 		return nil, err
 	}
+	u.down = false
 	ended := make(chan string, 1)
-	stopped := make(chan struct{})
-	u.stopped = stopped
+	watched := make(chan struct{})
+	u.watched = watched
 	go func() {
 		for {
 			select {
-			case <-stopped:
+			case <-watched:
 				return
 			case <-ctx.Done():
 				return
@@ -331,12 +335,21 @@ func (u *unit) Start(ctx context.Context) (<-chan string, error) {
 
 // Stop stops the unit. What it left behind, systemd ends.
 func (u *unit) Stop(ctx context.Context) error {
-	if u.stopped == nil {
+	u.Leave()
+	if u.down {
 		return nil
 	}
-	close(u.stopped)
-	u.stopped = nil
-	return u.manager.Stop(ctx, u.name)
+	err := u.manager.Stop(ctx, u.name)
+	u.down = err == nil
+	return err
+}
+
+// Leave ends the watching. The unit goes on, for it is the system's.
+func (u *unit) Leave() {
+	if u.watched != nil {
+		close(u.watched)
+		u.watched = nil
+	}
 }
 
 // AgentLock keeps a second agent away from a device. Where one runs, the error is journal.ErrBusy.
