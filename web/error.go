@@ -61,6 +61,9 @@ const wrongForge = `check the url, and that "forge" names what answers there`
 const maxMessage = 120
 
 func (c *Client) statusError(req Request, u *url.URL, resp *http.Response, b *body) error {
+	if resp.StatusCode == http.StatusProxyAuthRequired {
+		return proxyError(req, u, errProxyAuth)
+	}
 	e := &StatusError{Method: req.Method, URL: Redact(u), Status: resp.StatusCode, Wait: c.retryAfter(resp)}
 	e.body, _ = io.ReadAll(io.LimitReader(b, maxRefusal)) // the status says enough where the body breaks
 	e.Message = message(e.body)
@@ -134,6 +137,13 @@ func (c *Client) ended(ctx context.Context, req Request, u *url.URL) error {
 
 // networkError says in a person's words why no answer came. All but a certificate that does not convince may pass by itself.
 func (c *Client) networkError(req Request, u *url.URL, err error) error {
+	if err := proxyError(req, u, err); err != nil {
+		return err
+	}
+	network := "the network"
+	if c.hasProxy(u) {
+		network += ", the proxy and " + u.Scheme + "_proxy"
+	}
 	err = fmt.Errorf("%s %s: %w", req.Method, Redact(u), err)
 	var (
 		dns      *net.DNSError
@@ -159,13 +169,13 @@ func (c *Client) networkError(req Request, u *url.URL, err error) error {
 	case errors.As(err, &noTLS):
 		return fault.Hint(err, "the server does not speak TLS there: check the url's port and whether it is http")
 	case errors.Is(err, errSilent):
-		return fault.Transient(fault.Hint(err, "the server gave no answer in time; try again later"))
+		return fault.Transient(fault.Hint(err, "the server gave no answer in time; check "+network+" and try again later"))
 	case errors.As(err, &dns):
 		return fault.Transient(fault.Hint(err, "the name "+dns.Name+" was not found: check the url, the network and its DNS"))
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fault.Transient(fault.Hint(err, "nothing listens there: check the url's host and port, and that the server runs"))
 	case errors.As(err, &timedOut) && timedOut.Timeout():
-		return fault.Transient(fault.Hint(err, "the server gave no answer in time; check the network and try again later"))
+		return fault.Transient(fault.Hint(err, "the server gave no answer in time; check "+network+" and try again later"))
 	}
-	return fault.Transient(fault.Hint(err, "check the network"))
+	return fault.Transient(fault.Hint(err, "check "+network))
 }

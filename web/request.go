@@ -56,7 +56,8 @@ type Response struct {
 // MaxRedirects bounds the redirects that one request follows; GitHub needs two for an asset of a renamed repository.
 const MaxRedirects = 5
 
-// Do makes a request. An answer whose status was not asked for is a [*StatusError].
+// Do makes a request. An answer whose status was not asked for is a [*StatusError], but for a 407, which is a proxy's
+// and not the server's.
 func (c *Client) Do(ctx context.Context, req Request) (*Response, error) {
 	if req.Method == "" {
 		req.Method = http.MethodGet
