@@ -22,7 +22,7 @@ import (
 // StatusError is an answer of a status that was not asked for. A 404 or 410 is a release.ErrNotFound too.
 type StatusError struct {
 	Method  string
-	URL     string // without user, password and query
+	URL     string // as Redact shows it
 	Status  int
 	Message string        // what the server said, in short; may be ""
 	Limited bool          // the server counts our requests, and they are used up
@@ -113,16 +113,12 @@ func message(body []byte) string {
 	if json.Unmarshal(body, &said) != nil {
 		return ""
 	}
-	text := strings.Map(func(r rune) rune {
+	return shorten(strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return ' '
 		}
 		return r
-	}, said.Message)
-	if len(text) > maxMessage {
-		text = strings.ToValidUTF8(text[:maxMessage], "") + "…"
-	}
-	return text
+	}, said.Message), maxMessage)
 }
 
 // portal marks an answer that another party than the server gave.
