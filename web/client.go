@@ -40,6 +40,7 @@ type Options struct {
 	Sleep  func(context.Context, time.Duration) error    // between two tries
 	Jitter func(time.Duration) time.Duration             // of [0, d)
 	Now    func() time.Time                              // to say how long a rate limit lasts
+	Proxy  func(*http.Request) (*url.URL, error)         // of a request's URL; nil: http.ProxyFromEnvironment, which spares loopback
 	After  func(d time.Duration, f func()) (stop func()) // calls f after d of silence unless stopped
 }
 
@@ -78,11 +79,15 @@ func New(opt Options) *Client {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
+	if opt.Proxy == nil {
+		opt.Proxy = http.ProxyFromEnvironment
+	}
 	if opt.After == nil {
 		opt.After = func(d time.Duration, f func()) func() { t := time.AfterFunc(d, f); return func() { t.Stop() } }
 	}
 	return &Client{opt: opt, transport: &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
+		Proxy:                  opt.Proxy,
+		OnProxyConnectResponse: connected,
 		DialContext:            (&net.Dialer{Timeout: opt.Dial, KeepAlive: 15 * time.Second}).DialContext,
 		TLSClientConfig:        &tls.Config{RootCAs: opt.RootCAs, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    opt.Dial,

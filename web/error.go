@@ -22,7 +22,7 @@ import (
 // StatusError is an answer of a status that was not asked for. A 404 or 410 is a release.ErrNotFound too.
 type StatusError struct {
 	Method  string
-	URL     string // without user, password and query
+	URL     string // as Redact shows it
 	Status  int
 	Message string        // what the server said, in short; may be ""
 	Limited bool          // the server counts our requests, and they are used up
@@ -61,6 +61,9 @@ const wrongForge = `check the url, and that "forge" names what answers there`
 const maxMessage = 120
 
 func (c *Client) statusError(req Request, u *url.URL, resp *http.Response, b *body) error {
+	if resp.StatusCode == http.StatusProxyAuthRequired {
+		return proxyError(req, u, errProxyAuth)
+	}
 	e := &StatusError{Method: req.Method, URL: Redact(u), Status: resp.StatusCode, Wait: c.retryAfter(resp)}
 	e.body, _ = io.ReadAll(io.LimitReader(b, maxRefusal)) // the status says enough where the body breaks
 	e.Message = message(e.body)
@@ -110,16 +113,12 @@ func message(body []byte) string {
 	if json.Unmarshal(body, &said) != nil {
 		return ""
 	}
-	text := strings.Map(func(r rune) rune {
+	return shorten(strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return ' '
 		}
 		return r
-	}, said.Message)
-	if len(text) > maxMessage {
-		text = strings.ToValidUTF8(text[:maxMessage], "") + "…"
-	}
-	return text
+	}, said.Message), maxMessage)
 }
 
 // portal marks an answer that another party than the server gave.
@@ -134,6 +133,13 @@ func (c *Client) ended(ctx context.Context, req Request, u *url.URL) error {
 
 // networkError says in a person's words why no answer came. All but a certificate that does not convince may pass by itself.
 func (c *Client) networkError(req Request, u *url.URL, err error) error {
+	if err := proxyError(req, u, err); err != nil {
+		return err
+	}
+	network := "the network"
+	if c.hasProxy(u) {
+		network += ", the proxy and " + u.Scheme + "_proxy"
+	}
 	err = fmt.Errorf("%s %s: %w", req.Method, Redact(u), err)
 	var (
 		dns      *net.DNSError
@@ -159,13 +165,13 @@ func (c *Client) networkError(req Request, u *url.URL, err error) error {
 	case errors.As(err, &noTLS):
 		return fault.Hint(err, "the server does not speak TLS there: check the url's port and whether it is http")
 	case errors.Is(err, errSilent):
-		return fault.Transient(fault.Hint(err, "the server gave no answer in time; try again later"))
+		return fault.Transient(fault.Hint(err, "the server gave no answer in time; check "+network+" and try again later"))
 	case errors.As(err, &dns):
 		return fault.Transient(fault.Hint(err, "the name "+dns.Name+" was not found: check the url, the network and its DNS"))
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fault.Transient(fault.Hint(err, "nothing listens there: check the url's host and port, and that the server runs"))
 	case errors.As(err, &timedOut) && timedOut.Timeout():
-		return fault.Transient(fault.Hint(err, "the server gave no answer in time; check the network and try again later"))
+		return fault.Transient(fault.Hint(err, "the server gave no answer in time; check "+network+" and try again later"))
 	}
-	return fault.Transient(fault.Hint(err, "check the network"))
+	return fault.Transient(fault.Hint(err, "check "+network))
 }

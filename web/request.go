@@ -56,7 +56,8 @@ type Response struct {
 // MaxRedirects bounds the redirects that one request follows; GitHub needs two for an asset of a renamed repository.
 const MaxRedirects = 5
 
-// Do makes a request. An answer whose status was not asked for is a [*StatusError].
+// Do makes a request. An answer whose status was not asked for is a [*StatusError], but for a 407, which is a proxy's
+// and not the server's.
 func (c *Client) Do(ctx context.Context, req Request) (*Response, error) {
 	if req.Method == "" {
 		req.Method = http.MethodGet
@@ -104,11 +105,15 @@ func follow(u *url.URL, location string) (*url.URL, error) {
 		return nil, errors.New("got a redirect to what is no URL")
 	}
 	if u.Scheme == "https" && next.Scheme != "https" {
-		return nil, fmt.Errorf("got a redirect from https to %s on %s, want https", next.Scheme, next.Host)
+		return nil, fmt.Errorf("got a redirect from https to %s, want https", Redact(next))
 	}
 	next.User, next.Fragment = nil, ""
 	return parseURL(next.String())
 }
+
+// maxHost is the longest host and port, in bytes: a name has at most 253 (RFC 1035, clause 2.3.4), ":65535" has 6.
+// The errors of net and net/http name it in full.
+const maxHost = 253 + 6
 
 func parseURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
@@ -116,8 +121,10 @@ func parseURL(text string) (*url.URL, error) {
 		return nil, errors.New("url: got what is no URL") // the text may hold a secret
 	}
 	switch {
+	case len(u.Host) > maxHost:
+		return nil, fmt.Errorf("url %s: got a host of %d bytes, want at most %d", Redact(u), len(u.Host), maxHost)
 	case u.Scheme != "https" && u.Scheme != "http":
-		return nil, fmt.Errorf("url %s: got the scheme %q, want https or http", Redact(u), u.Scheme)
+		return nil, fmt.Errorf("url %s: got the scheme %q, want https or http", Redact(u), shorten(u.Scheme, maxShown))
 	case u.Host == "":
 		return nil, fmt.Errorf("url %s: got no host", Redact(u))
 	case u.User != nil:
@@ -127,10 +134,23 @@ func parseURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// Redact returns a URL that can be shown: without user, password, query and fragment, which may hold secrets.
+// maxShown is how much of a URL is shown, in bytes: two lines of a terminal, and more than a forge's own need.
+const maxShown = 200
+
+// Redact returns a URL that can be shown: without user, password, query and fragment, which may hold secrets,
+// and in at most 200 bytes, as a redirect's may have a path of any length.
 func Redact(u *url.URL) string {
 	shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
-	return shown.String()
+	return shorten(shown.String(), maxShown)
+}
+
+// shorten returns a text of at most so many bytes, with "…" at its end where it was longer.
+func shorten(text string, most int) string {
+	const more = "…"
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most-len(more)], "") + more
 }
 
 // accept judges an answer: what is no answer to the request is an error.

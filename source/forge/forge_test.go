@@ -30,6 +30,8 @@ func TestParseRepo(t *testing.T) {
 		{"no repository", "https://github.com/owner", "", ""},
 		{"two slashes", "https://github.com/owner//repo", "", ""},
 		{"dots", "https://github.com/owner/..", "", ""},
+		{"a long path", "https://github.com/owner//" + strings.Repeat("x", 200_000), "", ""},
+		{"a long scheme", strings.Repeat("x", 200_000) + "://github.com/owner/repo", "", ""},
 		{"file", "file:///tmp/repo", "", ""},
 		{"empty", "", "", ""},
 		{"no URL", "https://github.com/%zz/repo", "", ""},
@@ -41,6 +43,9 @@ func TestParseRepo(t *testing.T) {
 			}
 			if err != nil && strings.Contains(err.Error(), "s3cret") {
 				t.Errorf("got the password in %q", err)
+			}
+			if err != nil && len(err.Error()) > 1000 {
+				t.Errorf("got an error of %d bytes", len(err.Error()))
 			}
 		})
 	}

@@ -38,7 +38,7 @@ func ParseRepo(text string) (base, path string, err error) {
 		}
 	case "https", "http":
 	default:
-		return "", "", fmt.Errorf("url %s: got the scheme %q, %s", shown, u.Scheme, example)
+		return "", "", fmt.Errorf("url %s: got the scheme %.200q, %s", shown, u.Scheme, example)
 	}
 	if u.User != nil {
 		return "", "", fault.Hint(fmt.Errorf("url %s: got a user or password in it, %s", shown, example),
@@ -55,11 +55,11 @@ func ParseRepo(text string) (base, path string, err error) {
 	parts := strings.Split(path, "/")
 	for _, part := range parts {
 		if part == "" || part == "." || part == ".." || strings.ContainsFunc(part, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '\uFFFD' }) {
-			return "", "", fmt.Errorf("url %s: got the path %q, %s", shown, path, example)
+			return "", "", fmt.Errorf("url %s: got the path %.200q, %s", shown, path, example)
 		}
 	}
 	if len(parts) < 2 {
-		return "", "", fmt.Errorf("url %s: got the path %q, %s", shown, path, example)
+		return "", "", fmt.Errorf("url %s: got the path %.200q, %s", shown, path, example)
 	}
 	return u.Scheme + "://" + strings.ToLower(u.Host), path, nil
 }
