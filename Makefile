@@ -16,10 +16,10 @@ build: ## build moult and moult-agent into bin/
 	$(BUILD) -o bin/ $(PROGRAMS:%=./cmd/%)
 
 test: deps ## install what the tests need, and run them all
-	$(GO) test ./...
+	./scripts/test.sh
 
 fast: deps ## the tests without the long loops
-	$(GO) test -short ./...
+	./scripts/test.sh -short
 
 demo: build ## the main job on real input, without a network
 	./scripts/demo.sh

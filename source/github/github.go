@@ -156,7 +156,7 @@ func readLocation(at *url.URL, location string) (next *url.URL, tag string, err 
 		return nil, "", portal(errors.New("got a redirect to what is no URL"))
 	}
 	if next.Scheme != at.Scheme || web.HostPort(next) != web.HostPort(at) || next.User != nil {
-		return nil, "", portal(fmt.Errorf("got a redirect to %s://%s, want one on %s", next.Scheme, next.Host, at.Host))
+		return nil, "", portal(fmt.Errorf("got a redirect to %s, want one on %s", web.Redact(next), at.Host))
 	}
 	parts := strings.SplitN(strings.TrimPrefix(next.EscapedPath(), "/"), "/", 5)
 	switch {

@@ -103,7 +103,7 @@ func readLocation(at *url.URL, location string) (tag string, err error) {
 		return "", errors.New("got a redirect to what is no URL")
 	}
 	if next.Scheme != at.Scheme || web.HostPort(next) != web.HostPort(at) || next.User != nil {
-		return "", fmt.Errorf("got a redirect to %s://%s, want one on %s", next.Scheme, next.Host, at.Host)
+		return "", fmt.Errorf("got a redirect to %s, want one on %s", web.Redact(next), at.Host)
 	}
 	_, rest, ok := strings.Cut(next.EscapedPath(), "/api/v4/projects/")
 	if ok {
