@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,7 +13,8 @@ import (
 )
 
 func (a *app) confirm() *cobra.Command {
-	return &cobra.Command{
+	var wait time.Duration
+	cmd := &cobra.Command{
 		Use:   "confirm [MODULE…]",
 		Short: "Keep the version that is on trial",
 		Long: "Confirm ends the trial of a module, or of all, well: the new version stays. The program itself may call it\n" +
@@ -21,7 +23,7 @@ func (a *app) confirm() *cobra.Command {
   moult confirm irrigation`,
 		ValidArgsFunction: a.moduleNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.each(cmd, args, func(d *device.Device, m *device.Module, p *printer) error {
+			return a.each(cmd, args, wait, func(d *device.Device, m *device.Module, p *printer) error {
 				state, err := d.Journal.Load(m.Name)
 				if err == nil && state.Step != update.Trial {
 					if !a.json {
@@ -33,10 +35,14 @@ func (a *app) confirm() *cobra.Command {
 			})
 		},
 	}
+	// A program that confirms itself while the agent downloads for another module must not be turned away.
+	cmd.Flags().DurationVar(&wait, "wait", lockWait, "wait this long for another run to end")
+	return cmd
 }
 
 func (a *app) rollback() *cobra.Command {
 	var reason string
+	var wait time.Duration
 	cmd := &cobra.Command{
 		Use:   "rollback MODULE…",
 		Short: "Go back to the version before",
@@ -46,7 +52,7 @@ func (a *app) rollback() *cobra.Command {
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: a.moduleNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.each(cmd, args, func(d *device.Device, m *device.Module, _ *printer) error {
+			return a.each(cmd, args, wait, func(d *device.Device, m *device.Module, _ *printer) error {
 				err := d.Engine.RollBack(cmd.Context(), &m.Module, reason)
 				if errors.Is(err, update.ErrNothingToGoBackTo) {
 					err = fault.Hint(err, fmt.Sprintf("'%s update %s --to VERSION --allow-downgrade' fetches an older one", a.Name, m.Name))
@@ -55,14 +61,15 @@ func (a *app) rollback() *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().DurationVar(&wait, "wait", 0, "wait this long for another run to end, such as 30s")
 	cmd.Flags().StringVar(&reason, "reason", "a person asked for it", "why, for the history")
 	return cmd
 }
 
 // each does one thing to each of the modules named, and comes back with every error.
-func (a *app) each(cmd *cobra.Command, names []string, do func(*device.Device, *device.Module, *printer) error) error {
+func (a *app) each(cmd *cobra.Command, names []string, wait time.Duration, do func(*device.Device, *device.Module, *printer) error) error {
 	printer := newPrinter(a.out, a.err, a.json, false)
-	d, err := a.open(cmd.Context(), device.Options{Tell: printer.tell, Offline: true})
+	d, err := a.open(cmd.Context(), device.Options{Tell: printer.tell, Offline: true, Wait: wait})
 	if d == nil {
 		return err
 	}
