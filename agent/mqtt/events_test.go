@@ -144,6 +144,13 @@ func TestCutBeforeDelivered(t *testing.T) {
 
 	second := run(t, "mqtt://"+l.Host, j, atHome(j, &done{}))
 	r.events(1)
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) { // the link is frozen once nothing is on its way
+		if sent, err := j.Sent(); err != nil || time.Now().After(deadline) {
+			t.Fatalf("sent: got %d, %v; want 1", sent, err)
+		} else if sent == 1 {
+			break
+		}
+	}
 	l.Freeze()
 	second.Announce([]mqtt.Module{{Name: "irrigation"}})
 	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
