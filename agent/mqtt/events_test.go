@@ -284,7 +284,7 @@ func TestLastWill(t *testing.T) {
 	})
 	l.Cut()
 	r.waitLast(topic+"/status", "offline")
-	must(t, d.end())
+	_ = d.end() // whether it noticed in the middle of its farewell that the link is gone is chance
 
 	late := readAs(t, b.Host, "late")
 	late.waitLast(topic+"/status", "offline")
