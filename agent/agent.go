@@ -69,20 +69,24 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	a.tell("", Started, fmt.Sprintf("moult %s: %s", a.Version, why))
 
-	// What a cut left is put right before any of the modules' code runs. Where it cannot be, the programs start all the same.
-	if err := a.locked(ctx, func() error { return nil }); err != nil && ctx.Err() == nil {
+	var all sync.WaitGroup
+	all.Go(func() { a.beat(ctx) })
+
+	// What a cut left is put right before any of the modules' code runs. Where it cannot be, or another run has the device
+	// for long, the programs start all the same.
+	soon, enough := context.WithTimeout(ctx, hold)
+	if err := a.locked(soon, func() error { return nil }); err != nil && ctx.Err() == nil {
 		a.tell("", update.Failed, err.Error())
 	}
+	enough()
 
 	for _, m := range a.Modules {
 		k := newKeeper(a, m)
 		a.keepers[m.Name] = k
 		m.Stop = k.stop
 	}
-	var all sync.WaitGroup
 	first := make(chan struct{}) // closed when the first round is over
 	all.Go(func() { a.Panel.run(ctx) })
-	all.Go(func() { a.beat(ctx) })
 	all.Go(func() { a.routine(ctx, powerOn, first) })
 	for _, k := range a.keepers {
 		all.Go(func() { k.run(ctx, first) })

@@ -12,11 +12,13 @@ import (
 
 // keeper runs one module's program, starts it again when it ends, and judges a version that is on trial.
 type keeper struct {
-	a     *Agent
-	m     *Module
-	stops chan stopping
-	held  chan struct{} // while the program must not run; closed by release. Owned by whoever is at work
-	own   bool          // the keeper itself is at work, and its program does not run. Likewise
+	a       *Agent
+	m       *Module
+	stops   chan stopping
+	held    chan struct{} // while the program must not run; closed by release. Owned by whoever is at work
+	starts  int           // of the program in the trial that attempt is; kept here as well, for a disk that takes nothing
+	attempt int
+	own     bool // the keeper itself is at work, and its program does not run. Likewise
 }
 
 // stopping asks a keeper to stop its program, and to start it only when resume is closed.
@@ -33,9 +35,14 @@ const (
 
 // The waits between two looks: at a trial's health and confirmation, and at what another process did to the module.
 const (
-	judgeEvery = time.Second
-	lookEvery  = 30 * time.Second
+	judgeEvery   = time.Second
+	lookEvery    = 30 * time.Second
+	confirmEvery = 10 * time.Second
 )
+
+// steady is how long a health check must hold without a break, or half of the trial's time where that is less:
+// a program may answer well and crash a moment later.
+const steady = 15 * time.Second
 
 func newKeeper(a *Agent, m *Module) *keeper { return &keeper{a: a, m: m, stops: make(chan stopping)} }
 
@@ -75,7 +82,7 @@ func (k *keeper) run(ctx context.Context, first <-chan struct{}) {
 	failures, last := 0, ""
 	for ctx.Err() == nil {
 		state, err := k.a.Memory.Load(k.m.Name)
-		if err == nil && state.Step == update.Trial && !k.mayStart(ctx, last) {
+		if err == nil && state.Step == update.Trial && !k.mayStart(ctx, state, last) {
 			failures, last = 0, ""
 			continue
 		}
@@ -94,19 +101,22 @@ func (k *keeper) run(ctx context.Context, first <-chan struct{}) {
 }
 
 // mayStart counts the start of a version on trial. Where it was started often enough it goes back.
-func (k *keeper) mayStart(ctx context.Context, last string) bool {
-	starts := 0
-	held, err := k.locked(ctx, func() (err error) {
-		starts, err = k.a.Engine.CountStart(k.m.Module)
+func (k *keeper) mayStart(ctx context.Context, state update.State, last string) bool {
+	if k.attempt != state.Attempt {
+		k.attempt, k.starts = state.Attempt, 0
+	}
+	held, err := k.locked(ctx, func() error {
+		starts, err := k.a.Engine.CountStart(k.m.Module)
+		k.starts = max(k.starts+1, starts)
 		return err
 	})
-	switch {
-	case held:
+	if held {
 		return false
-	case err != nil: // a disk that takes nothing must not keep the program from starting
+	}
+	if err != nil { // a disk that takes nothing must neither keep the program from starting nor the trial from ending
 		k.a.tell(k.m.Name, update.Failed, err.Error())
-		return true
-	case starts > k.m.Starts:
+	}
+	if k.starts > k.m.Starts {
 		reason := fmt.Sprintf("it was started %d times and nothing confirmed it", k.m.Starts)
 		if last != "" {
 			reason = fmt.Sprintf("it did not stay up in %d starts: %s", k.m.Starts, last)
@@ -148,14 +158,22 @@ func (k *keeper) once(ctx context.Context, state update.State) (text string, end
 			return text, true
 		case err := <-verdict:
 			verdict = nil
-			if err == nil && k.confirm(ctx) {
-				state.Step = update.Idle
+			if err != nil {
+				if !k.back(ctx, err.Error()) {
+					continue // there is nothing to go back to: it runs on
+				}
+				return "", false
+			}
+			held, err := k.locked(ctx, func() error { return k.a.Engine.Confirm(k.m.Module) })
+			if held {
+				return "", false
+			}
+			if err != nil { // as on a full disk: it is tried again until the journal has it
+				k.a.tell(k.m.Name, update.Failed, err.Error())
+				verdict = k.later(judging)
 				continue
 			}
-			if err != nil && !k.back(ctx, err.Error()) {
-				continue // there is nothing to go back to: it runs on
-			}
-			return "", false
+			state.Step = update.Idle
 		case <-k.a.Clock.After(lookEvery):
 			now, err := k.a.Memory.Load(k.m.Name)
 			if err == nil && now.Attempt != state.Attempt && (now.Step == update.Idle || now.Step == update.Trial) {
@@ -172,13 +190,20 @@ func (k *keeper) judge(ctx context.Context) <-chan error {
 	deadline := k.a.Clock.Now().Add(k.m.Within)
 	go func() {
 		var sick error
+		var well time.Time // since when the check has held; zero while it does not
 		for ctx.Err() == nil {
 			if state, err := k.a.Memory.Load(k.m.Name); err == nil && state.Step != update.Trial {
 				verdict <- nil
 				return
 			}
 			if k.m.Health != nil {
-				if sick = k.m.Health(ctx); sick == nil && !k.m.Confirm {
+				now := k.a.Clock.Now()
+				if sick = k.m.Health(ctx); sick != nil {
+					well = time.Time{}
+				} else if well.IsZero() {
+					well = now
+				}
+				if !well.IsZero() && !k.m.Confirm && k.a.Clock.Now().Sub(well) >= min(k.m.Within/2, steady) {
 					verdict <- nil
 					return
 				}
@@ -207,12 +232,17 @@ func (k *keeper) late(sick error) error {
 	return nil
 }
 
-func (k *keeper) confirm(ctx context.Context) bool {
-	held, err := k.locked(ctx, func() error { return k.a.Engine.Confirm(k.m.Module) })
-	if err != nil {
-		k.a.tell(k.m.Name, update.Failed, err.Error())
-	}
-	return !held
+// later says after a while that the version is good, which was found already.
+func (k *keeper) later(ctx context.Context) <-chan error {
+	verdict := make(chan error, 1)
+	go func() {
+		select {
+		case <-ctx.Done():
+		case <-k.a.Clock.After(confirmEvery):
+			verdict <- nil
+		}
+	}()
+	return verdict
 }
 
 // back returns to the version before. It reports false where there is none, and the program goes on.

@@ -69,7 +69,7 @@ func (a *Agent) routine(ctx context.Context, powerOn bool, first chan<- struct{}
 			return
 		case r := <-a.rounds:
 			err := a.round(ctx, r)
-			if len(r.modules) == 0 {
+			if len(r.modules) == 0 || err != nil { // what failed is tried again, whoever began it
 				plan(err)
 			}
 			continue

@@ -14,22 +14,25 @@ const (
 	ballastSize = 64 << 10
 )
 
-// withRoom does a small write, on a full disk too. The ballast is laid in again once there is room.
+// withRoom does a small write, on a full disk too, by giving up the ballast. It is only for the way back: what else
+// cannot be written while a bad version fills the disk must not use up what the way back needs.
 func (j *Journal) withRoom(write func() error) error {
 	err := write()
 	if errors.Is(err, syscall.ENOSPC) && disk.Remove(j.disk, ballastFile) == nil {
-		return write()
+		err = write()
 	}
-	if err != nil {
-		return err
-	}
+	return err
+}
+
+// layBallast lays the ballast in where it is missing, once there is room.
+func (j *Journal) layBallast() error {
 	if there, err := disk.Exists(j.disk, ballastFile); err != nil || there {
 		return err
 	}
 	if free, err := j.disk.Free(); err != nil || free < 16*ballastSize {
 		return err
 	}
-	err = disk.WriteNew(j.disk, ballastFile, make([]byte, ballastSize), 0o600)
+	err := disk.WriteNew(j.disk, ballastFile, make([]byte, ballastSize), 0o600)
 	if errors.Is(err, syscall.ENOSPC) {
 		err = disk.Remove(j.disk, ballastFile)
 	}

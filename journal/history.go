@@ -24,10 +24,6 @@ const (
 func (j *Journal) Record(e update.Event) error {
 	j.recording.Lock()
 	defer j.recording.Unlock()
-	return j.withRoom(func() error { return j.record(e) })
-}
-
-func (j *Journal) record(e update.Event) error {
 	h, err := j.readHistory()
 	if err != nil {
 		return err

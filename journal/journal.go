@@ -80,7 +80,12 @@ func (j *Journal) Save(module string, s update.State) error {
 	if err := disk.MkdirAll(j.disk, states, 0o755); err != nil {
 		return err
 	}
-	return j.withRoom(func() error {
-		return disk.WriteFile(j.disk, stateFile(module), append(data, '\n'), 0o644)
-	})
+	write := func() error { return disk.WriteFile(j.disk, stateFile(module), append(data, '\n'), 0o644) }
+	if s.Step == update.RollingBack {
+		return j.withRoom(write)
+	}
+	if err := write(); err != nil {
+		return err
+	}
+	return j.layBallast()
 }

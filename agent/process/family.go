@@ -42,9 +42,11 @@ func family(mark string) (pids []int) {
 // the service manager to end, which has a group that none can leave.
 const rounds = 100
 
-// end kills what is left of a run.
+// end kills what is left of a run; the pid, where it is not 0, is its group's.
 func end(pid int, mark string) {
-	_ = syscall.Kill(-pid, syscall.SIGKILL)
+	if pid > 0 {
+		_ = syscall.Kill(-pid, syscall.SIGKILL)
+	}
 	for range rounds {
 		left := family(mark)
 		if len(left) == 0 {

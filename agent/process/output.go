@@ -86,13 +86,16 @@ func (l *Log) open() error {
 	return nil
 }
 
-// Line writes a line of the agent's own among the program's.
+// Line writes a line of the agent's own among the program's. A nil Log takes nothing.
 func (l *Log) Line(format string, args ...any) {
 	l.write(fmt.Appendf(nil, "moult: "+format+"\n", args...))
 }
 
 // write loses what the disk does not take.
 func (l *Log) write(p []byte) {
+	if l == nil {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.file == nil {
@@ -111,6 +114,9 @@ func (l *Log) write(p []byte) {
 
 // Close closes the file. What is written afterwards is lost.
 func (l *Log) Close() error {
+	if l == nil {
+		return nil
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.file == nil {

@@ -2,6 +2,7 @@
 package process
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ type Options struct {
 	Dir     string        // where it runs
 	Env     []string      // beside the agent's own environment
 	Log     *Log          // where its output goes; may be nil
+	Mark    string        // what its processes are known by, the same at each start of the agent; "" for one of this run alone
 	Grace   time.Duration // between SIGTERM and SIGKILL; 0: 10 s
 }
 
@@ -36,6 +38,7 @@ type Process struct {
 // run is one run of the program, from its start to its end.
 type run struct {
 	pid   int
+	mark  string
 	ended chan struct{} // closed once the program and all it left behind are gone
 	exit  Exit
 }
@@ -70,7 +73,7 @@ func (p *Process) Start() (<-chan Exit, error) {
 	if p.running != nil {
 		return nil, errors.New("start: it runs already")
 	}
-	r := &run{ended: make(chan struct{})}
+	r := &run{ended: make(chan struct{}), mark: cmp.Or(p.opt.Mark, rand.Text())}
 	exit := make(chan Exit, 1)
 	started := make(chan error, 1)
 	p.tail.reset()
@@ -89,7 +92,8 @@ func (p *Process) watch(r *run, started chan<- error, exit chan<- Exit) {
 	defer runtime.UnlockOSThread()
 	cmd := exec.Command(p.opt.Command[0], p.opt.Command[1:]...)
 	cmd.Dir = p.opt.Dir
-	mark := rand.Text()
+	mark := r.mark
+	end(0, mark) // what an agent that was killed left running: never are there two
 	cmd.Env = append(append(Environ(), p.opt.Env...), runVariable+"="+mark)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	output := &output{tail: p.tail, log: p.opt.Log}
@@ -106,6 +110,14 @@ func (p *Process) watch(r *run, started chan<- error, exit chan<- Exit) {
 	err = cmd.Wait()
 	if errors.Is(err, exec.ErrWaitDelay) {
 		err = nil
+	}
+	p.mu.Lock()
+	stopped := r.exit.Stopped
+	p.mu.Unlock()
+	if stopped { // what the program started has the same grace as the program itself
+		for deadline := time.Now().Add(p.opt.Grace); len(family(mark)) > 0 && time.Now().Before(deadline); {
+			time.Sleep(10 * time.Millisecond)
+		}
 	}
 	end(r.pid, mark)
 	p.mu.Lock()
@@ -132,6 +144,9 @@ func (p *Process) Stop() {
 		return
 	}
 	_ = syscall.Kill(-r.pid, syscall.SIGTERM)
+	for _, pid := range family(r.mark) { // those that left the group are asked as well
+		_ = syscall.Kill(pid, syscall.SIGTERM)
+	}
 	timer := time.NewTimer(p.opt.Grace)
 	defer timer.Stop()
 	select {

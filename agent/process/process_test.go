@@ -3,6 +3,7 @@ package process
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -126,6 +127,33 @@ func waitFor(t *testing.T, holds func() bool) {
 			t.Fatal("waited in vain")
 		}
 	}
+}
+
+// TestGraceIsForChildrenToo lets what a shell started save its work, although the shell itself is gone at once.
+func TestGraceIsForChildrenToo(t *testing.T) {
+	p := New(Options{Command: []string{"sh", "-c", "sh -c 'trap \"sleep 0.5; echo saved >saved; exit\" TERM; echo up; while :; do sleep 0.05; done'; echo never"}, Dir: t.TempDir()})
+	exit := started(t, p)
+	waitFor(t, func() bool { return p.Tail() == "up" })
+	p.Stop()
+	ended(t, exit)
+	if data, err := os.ReadFile(filepath.Join(p.opt.Dir, "saved")); err != nil || string(data) != "saved\n" {
+		t.Errorf("got %q %v, want that it saved", data, err)
+	}
+}
+
+// TestNeverTwo ends what an agent that was killed left running, before it starts the program again.
+func TestNeverTwo(t *testing.T) {
+	left := exec.Command("sleep", "600")
+	left.Env = append(os.Environ(), runVariable+"=pump:"+t.TempDir())
+	if err := left.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer left.Wait()
+	defer left.Process.Kill()
+	_, mark, _ := strings.Cut(left.Env[len(left.Env)-1], "=")
+	p := New(Options{Command: []string{"true"}, Mark: mark})
+	ended(t, started(t, p))
+	waitFor(t, func() bool { return !alive(left.Process.Pid) })
 }
 
 func TestTailIsBounded(t *testing.T) {

@@ -26,6 +26,7 @@ func TestBadReleases(t *testing.T) {
 		says                 string // in the event's reason
 		exits                int    // how often the program may end by itself
 	}{
+		{"answers well and crashes a moment later", `"health": {"command": ["true"], "within": "6s"}, "trial": {"starts": 1}`, "sleep 1; exit 7\n", "exit status 7", 1},
 		{"exits at once", `"trial": {"within": "5s"}`, "echo broken; exit 3\n", "did not stay up in 3 starts: exit status 3: broken", 3},
 		{"crashes after a while", `"trial": {"within": "30s", "starts": 2}`, "sleep 0.3; kill -SEGV $$\n", "did not stay up in 2 starts: signal: segmentation fault", 2},
 		{"hangs", `"health": {"command": ["sh", "-c", "test -e irrigated"], "within": "2s"}`, "echo hanging; sleep 1000\n", "health check failed for 2s: sh: exit status 1; it printed: hanging", 0},
@@ -72,7 +73,7 @@ func TestBadReleases(t *testing.T) {
 
 // TestBadReleaseFillsTheDisk goes back on a disk without a byte to spare.
 func TestBadReleaseFillsTheDisk(t *testing.T) {
-	b := newAgentBench(t, `"trial": {"within": "5s", "starts": 1}`, "", shellProgram("1.0", good))
+	b := newAgentBench(t, `"trial": {"within": "5s"}`, "", shellProgram("1.0", good))
 	b.more = `"check": {"every": "200ms"}`
 	b.write()
 	config := filepath.Join(b.dir, "config/moult.json")
@@ -89,7 +90,7 @@ moult update --root %[1]s >/dev/null; moult confirm --root %[1]s >/dev/null; ech
 	}
 	gate.WriteString("go\n")
 	gate.Seek(0, 0)
-	b.publish(shellProgram("1.1", "dd if=/dev/zero of=main/core bs=64k 2>/dev/null; echo full; exit 1\n"))
+	b.publish(shellProgram("1.1", "cat /dev/zero >../fill 2>/dev/null; cat /dev/zero >main/core 2>/dev/null; echo full; exit 1\n"))
 	b.publish()
 	// The first version is installed by name, so that the second is there from the start.
 	before[len(before)-2] = strings.Replace(script, "moult update", "moult update --to 1.0", 1)

@@ -55,10 +55,14 @@ and every executable in the device's folder commands/, by its name.
 
 func (a *app) runAgent(ctx context.Context, draw bool) error {
 	unlock, err := device.AgentLock(a.root)
-	if err != nil {
+	switch {
+	case errors.Is(err, journal.ErrBusy):
 		return err
+	case err != nil: // a disk that takes nothing must not keep the programs from running
+		fmt.Fprintf(a.err, "%s: another agent cannot be kept away: %v\n", a.Name, err)
+	default:
+		defer unlock()
 	}
-	defer unlock()
 	log := &agentLog{printer: newPrinter(a.out, a.err, a.json, false)}
 	d, err := a.open(ctx, device.Options{Apart: true, Wait: lockWait})
 	if err != nil {
@@ -251,6 +255,9 @@ func (a *app) agentLogs() *cobra.Command {
 			defer d.Close()
 			if _, err := d.Select(args); err != nil {
 				return usageError{err}
+			}
+			if lines < 1 {
+				return usageError{fmt.Errorf("--last: got %d, want 1 or more", lines)}
 			}
 			var text []byte
 			for _, suffix := range []string{".1", ""} {

@@ -55,11 +55,7 @@ func (d *Device) Agent(opt AgentOptions) (a *agent.Agent, beside []func(context.
 	w.agent = a
 	d.Engine.Tell = w.tell
 	for _, m := range d.Modules {
-		module, err := w.module(m)
-		if err != nil {
-			return nil, nil, nil, fmt.Errorf("module %s: %w", m.Name, err)
-		}
-		a.Modules = append(a.Modules, module)
+		a.Modules = append(a.Modules, w.module(m))
 	}
 	if err := w.lights(a.Panel); err != nil {
 		return nil, nil, nil, err
@@ -95,7 +91,7 @@ func (w *wiring) close() {
 	}
 }
 
-func (w *wiring) module(m *Module) (*agent.Module, error) {
+func (w *wiring) module(m *Module) *agent.Module {
 	c := m.Config
 	module := &agent.Module{Module: &m.Module, Health: w.d.health(c), Confirm: c.Confirm,
 		Starts: cmp.Or(c.Trial.Starts, config.DefaultStarts), Within: c.Trial.Within}
@@ -106,15 +102,15 @@ func (w *wiring) module(m *Module) (*agent.Module, error) {
 	switch {
 	case len(c.Run) > 0:
 		child, err := w.d.child(c)
-		if err != nil {
-			return nil, err
+		if err != nil { // it runs without
+			w.opt.Log(fmt.Sprintf("%s: what it prints is not kept: %v", m.Name, err))
 		}
 		w.open = append(w.open, child.log.Close)
 		module.Program = child
 	case c.Unit != "":
 		module.Program = &unit{manager: w.manager, name: c.Unit}
 	}
-	return module, nil
+	return module
 }
 
 func (w *wiring) lights(p *agent.Panel) error {
@@ -160,8 +156,8 @@ func (w *wiring) broker() (err error) {
 	w.entries = map[string]mqtt.Module{}
 	for _, m := range w.d.Modules {
 		look, err := m.Slots.Look()
-		if err != nil {
-			return err
+		if err != nil { // shown as not installed: it must not keep the other modules from running
+			w.opt.Log(fmt.Sprintf("%s: %v", m.Name, err))
 		}
 		w.entries[m.Name] = mqtt.Module{Name: m.Name, Installed: look.Main.Version.String(), Percentage: -1}
 	}

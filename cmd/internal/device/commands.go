@@ -46,7 +46,7 @@ func (d *Device) command(ctx context.Context, name string, args []string) (reply
 	cmd.Dir = d.opt.Root
 	cmd.Env = append(process.Environ(), "MOULT_ROOT="+d.opt.Root)
 	reply, err = bounded(cmd)
-	if ctx.Err() != nil {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		err = fmt.Errorf("it took longer than %s", maxCommand)
 	}
 	if err != nil {

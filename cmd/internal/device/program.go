@@ -31,12 +31,15 @@ var _ agent.Talker = (*child)(nil)
 // LogFile is where a module's program prints to, below the device's root.
 func LogFile(module string) string { return filepath.Join(journal.Dir, "log", module+".log") }
 
+// child makes a module's program. It comes with an error, and without a log, where that cannot be opened.
 func (d *Device) child(m config.Module) (*child, error) {
 	log, err := process.OpenLog(filepath.Join(d.opt.Root, LogFile(m.Name)))
 	if err != nil {
-		return nil, err
+		log = nil
 	}
-	return &child{log: log, process: process.New(process.Options{Command: m.Run, Dir: d.home(m), Env: d.environment(m), Log: log})}, nil
+	return &child{log: log, process: process.New(process.Options{
+		Command: m.Run, Dir: d.home(m), Env: d.environment(m), Log: log, Mark: m.Name + ":" + d.opt.Root,
+	})}, err
 }
 
 // home is the folder in which a module's program runs: the one that has main/.
@@ -93,10 +96,11 @@ func (d *Device) health(m config.Module) func(context.Context) error {
 		return nil
 	}
 	return func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, min(maxCheck, cmp.Or(m.Health.Within, maxCheck)))
+		limit := min(maxCheck, cmp.Or(m.Health.Within, maxCheck))
+		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
 		if len(m.Health.Command) > 0 {
-			if err := d.checkCommand(ctx, m); err != nil {
+			if err := d.checkCommand(ctx, m, limit); err != nil {
 				return err
 			}
 		}
@@ -107,13 +111,13 @@ func (d *Device) health(m config.Module) func(context.Context) error {
 	}
 }
 
-func (d *Device) checkCommand(ctx context.Context, m config.Module) error {
+func (d *Device) checkCommand(ctx context.Context, m config.Module, limit time.Duration) error {
 	cmd := exec.CommandContext(ctx, m.Health.Command[0], m.Health.Command[1:]...)
 	cmd.Dir = d.home(m)
 	cmd.Env = append(process.Environ(), d.environment(m)...)
 	output, err := bounded(cmd)
 	if ctx.Err() != nil {
-		return fmt.Errorf("%s took longer than %s", m.Health.Command[0], maxCheck)
+		return fmt.Errorf("%s took longer than %s", m.Health.Command[0], limit)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w%s", m.Health.Command[0], err, prefixed(": ", output))
