@@ -105,7 +105,8 @@ func (k *keeper) mayStart(ctx context.Context, state update.State, last string) 
 	if k.attempt != state.Attempt {
 		k.attempt, k.starts = state.Attempt, 0
 	}
-	held, err := k.locked(ctx, func() error {
+	before := k.starts
+	held, err := k.lockedWithin(ctx, k.a.Clock.After(startWait), func() error {
 		starts, err := k.a.Engine.CountStart(k.m.Module)
 		k.starts = max(k.starts+1, starts)
 		return err
@@ -113,7 +114,12 @@ func (k *keeper) mayStart(ctx context.Context, state update.State, last string) 
 	if held {
 		return false
 	}
-	if err != nil { // a disk that takes nothing must neither keep the program from starting nor the trial from ending
+	if k.starts == before {
+		k.starts++
+	}
+	// Neither a disk that takes nothing nor a long download for another module may keep the program from starting,
+	// or the trial from ending.
+	if err != nil && !errors.Is(err, errTaken) {
 		k.a.tell(k.m.Name, update.Failed, err.Error())
 	}
 	if k.starts > k.m.Starts {
@@ -293,9 +299,22 @@ func (k *keeper) canGoBack() error {
 // locked does work that touches the module, while nobody else does. Where the program is to be stopped for another's work
 // first, that is done, and held says that what was to be done may no longer be right.
 func (k *keeper) locked(ctx context.Context, work func() error) (held bool, err error) {
+	return k.lockedWithin(ctx, nil, work)
+}
+
+// startWait is how long a start waits to be counted where another module is worked on.
+const startWait = 2 * time.Second
+
+// errTaken means that another's work took longer than was waited for.
+var errTaken = errors.New("another module is being worked on")
+
+// lockedWithin is locked, unless patience ends first; a nil patience never does.
+func (k *keeper) lockedWithin(ctx context.Context, patience <-chan time.Time, work func() error) (held bool, err error) {
 	select {
 	case <-ctx.Done():
 		return true, nil
+	case <-patience:
+		return false, errTaken
 	case s := <-k.stops:
 		k.stopProgram()
 		k.halt(ctx, s)

@@ -208,9 +208,11 @@ func (r *running) saidLocked() string {
 	return b.String() + strings.Join(r.lights, "\n") + "\n" + strings.Join(r.other, "\n")
 }
 
-// version returns what main/ of a device says, "" where there is none.
-func installed(root string) string {
-	data, _ := os.ReadFile(filepath.Join(root, "irrigation/main/.version"))
+// installed reads what main/ of the device's module says, "" where there is none.
+func installed(root string) string { return installedModule(root, "irrigation") }
+
+func installedModule(root, module string) string {
+	data, _ := os.ReadFile(filepath.Join(root, module, "main/.version"))
 	return string(data)
 }
 
