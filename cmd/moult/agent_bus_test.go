@@ -1,9 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"moult/agent"
 	"moult/agent/bustest"
@@ -74,6 +76,31 @@ func TestAgentOnTheBus(t *testing.T) {
 		contains(t, r.event(update.RolledBack, 1).Reason, "did not stay up in 3 starts", "irrigation.service")
 		r.stop()
 	})
+}
+
+// TestAgentRestartsTheMachineDaily lets the time of the daily restart come, and wants logind to be asked for it once.
+func TestAgentRestartsTheMachineDaily(t *testing.T) {
+	t.Parallel()
+	bus := bustest.Start(t)
+	mock := bus.Logind(map[string]any{})
+	now := time.Now().UTC()
+	if now.Second() > 50 { // not in the minute in which it starts
+		now = now.Add(time.Minute)
+	}
+	at := now.Add(time.Minute).Format("15:04")
+	b := newAgentBench(t, `"trial": {"within": "100ms"}`, fmt.Sprintf(`"check": {"restart": "%s"}, "timezone": "UTC"`, at), shellProgram("1.0", good))
+	r := b.start("env", "DBUS_SYSTEM_BUS_ADDRESS="+bus.Address)
+	r.event(update.Confirmed, 1)
+	for deadline := time.Now().Add(3 * time.Minute); len(mock.Log()) == 0; time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the machine was not restarted at %s\n%s", at, r.said())
+		}
+	}
+	contains(t, r.event(agent.Restarting, 1).Text, "every day at this time")
+	r.stop()
+	if got := mock.Log(); len(got) != 1 || !strings.Contains(got[0], "Reboot") {
+		t.Errorf("logind was asked %q, want one restart", got)
+	}
 }
 
 // TestAgentInstall shows the unit, and installs nothing.

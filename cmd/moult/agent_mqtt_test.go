@@ -102,7 +102,9 @@ func TestAgentOverMQTT(t *testing.T) {
 		fmt.Sprintf(`"device": "greenhouse", "mqtt": {"url": "mqtt://%s"}, "timezone": "America/Sao_Paulo"`, broker.Host), shellProgram("1.0", good))
 	writeFile(t, filepath.Join(b.dir, "commands/temperature"), "#!/bin/sh\necho \"21.5 ${1:-C}\"\n")
 	writeFile(t, filepath.Join(b.dir, "commands/broken"), "#!/bin/sh\necho no sensor; exit 4\n")
-	for _, name := range []string{"temperature", "broken"} {
+	writeFile(t, filepath.Join(b.dir, "commands/flood"), "#!/bin/sh\nhead -c 300000 /dev/zero | tr '\\0' x\n")
+	writeFile(t, filepath.Join(b.dir, "commands/notes"), "no program\n")
+	for _, name := range []string{"temperature", "broken", "flood"} {
 		if err := os.Chmod(filepath.Join(b.dir, "commands", name), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -135,6 +137,8 @@ func TestAgentOverMQTT(t *testing.T) {
 		{"set", []string{"../x", "1"}, false, "got the key"},
 		{"temperature", []string{"K"}, true, "21.5 K"},
 		{"broken", nil, false, "no sensor"},
+		{"flood", nil, true, "xxxxxxxx"},
+		{"notes", nil, false, "want an executable file"},
 		{"../commands/temperature", nil, false, "got the command"},
 		{"frobnicate", nil, false, "got the command \"frobnicate\""},
 		{"update", []string{"nosuch"}, false, "got no module"},
@@ -142,7 +146,7 @@ func TestAgentOverMQTT(t *testing.T) {
 	}
 	for _, a := range answers {
 		ok, text := l.ask(a.command, a.args...)
-		if ok != a.ok || !strings.Contains(text, a.says) {
+		if ok != a.ok || !strings.Contains(text, a.says) || len(text) > 16<<10 {
 			t.Errorf("%s %q: got %v %q, want %v and %q", a.command, a.args, ok, text, a.ok, a.says)
 		}
 	}

@@ -270,6 +270,8 @@ func TestTrialIsCountedAcrossStarts(t *testing.T) {
 	r := b.start()
 	back := r.event(update.RolledBack, 1)
 	contains(t, back.Reason, "started 3 times and nothing confirmed it")
+	// Both are on together in no other pattern than the one of a roll back, where one goes on before the other goes off.
+	r.until("the roll back on the LEDs", func() bool { return slices.Contains(r.lights, "● yellow  ● green") })
 	r.stop()
 }
 
@@ -304,4 +306,41 @@ func TestProgramRunsWhileAnotherModuleDownloads(t *testing.T) {
 	close(open)
 	waitUntil(t, "the other module", func() bool { return installedModule(b.dir, "other") == "1.0" })
 	r.stop()
+}
+
+// TestTwoAgents lets a second agent start on a device that has one.
+func TestTwoAgents(t *testing.T) {
+	b := newAgentBench(t, `"trial": {"within": "100ms"}`, "", shellProgram("1.0", good))
+	r := b.start()
+	r.event(update.Confirmed, 1)
+	contains(t, b.moult(0, "agent", "status"), "an agent runs on this device")
+	contains(t, b.moult(75, "agent"), "an agent runs on this device already")
+	r.stop()
+	contains(t, b.moult(0, "agent", "status"), "no agent runs on this device")
+}
+
+// TestPersonUpdatesBesideTheAgent installs a version by hand. The agent runs that one, and judges it.
+func TestPersonUpdatesBesideTheAgent(t *testing.T) {
+	t.Parallel()
+	b := newAgentBench(t, `"trial": {"within": "500ms"}`, "", shellProgram("1.0", "echo one\n"+good))
+	r := b.start()
+	r.event(update.Confirmed, 1)
+	b.publish(shellProgram("1.1", "echo two\n"+good))
+	b.moult(0, "update")
+	r.event(update.Confirmed, 2)
+	r.stop()
+	contains(t, b.moult(0, "agent", "logs", "irrigation"), "one\nup\n", "two\nup\n")
+	contains(t, b.moult(2, "agent", "logs", "irrigation", "--last", "-1"), "--last")
+}
+
+// TestKilledAgentTakesItsProgramAlong kills the agent alone. No program is left that nobody looks after.
+func TestKilledAgentTakesItsProgramAlong(t *testing.T) {
+	b := newAgentBench(t, `"trial": {"within": "100ms"}`, "", shellProgram("1.0", "echo up; exec sleep 98761\n"))
+	r := b.start()
+	r.event(update.Confirmed, 1)
+	if err := r.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-r.done
+	waitUntil(t, "the program to end", func() bool { return exec.Command("pgrep", "-f", "sleep 98761").Run() != nil })
 }
