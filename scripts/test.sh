@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 mkdir -p bin
 
 (
-	go test -v "$@" ./... 2>&1
+	go test -v -timeout 30m "$@" ./... 2>&1 # the long loops of one package take minutes, on a slow machine many
 	echo $? >bin/test.status
 ) | tee bin/test.log | grep --line-buffered -E '^(ok|FAIL)|^ +--- FAIL|^--- FAIL|[0-9]+ cuts of the recovery|killed [0-9]+ times'
 
