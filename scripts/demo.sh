@@ -85,7 +85,7 @@ sed "s|$work/||g" config/moult.json
 printf '$ moult agent --draw-leds\n'
 "$moult" agent --draw-leds >"$work/agent.log" 2>&1 &
 agent=$!
-trap 'kill $agent 2>/dev/null; wait $agent 2>/dev/null; rm -rf "$work"' EXIT
+trap 'kill $agent 2>/dev/null || true; wait $agent 2>/dev/null || true; rm -rf "$work"' EXIT
 tail -f -n +1 --pid=$agent "$work/agent.log" &
 until_said() { for _ in $(seq 400); do grep -q "$1" "$work/agent.log" && return; sleep 0.1; done; echo "waited in vain for: $1"; exit 1; }
 until_said "1.0 is confirmed"
