@@ -28,8 +28,8 @@ var floorNames = []string{"ground", "domain", "adapter", "program"}
 // floors says where each package stands, by the longest prefix of its path that is listed.
 var floors = map[string]int{
 	"fault": ground, "release": ground, "disk": ground, "web": ground, "clock": ground,
-	"update": domain, "archive": domain, "agent": domain,
-	"config": adapter, "journal": adapter, "slot": adapter, "source": adapter,
+	"update": domain, "archive": domain, "agent": domain, "pack": domain, "repository": domain,
+	"config": adapter, "journal": adapter, "slot": adapter, "source": adapter, "trust": adapter,
 	"agent/mqtt": adapter, "agent/process": adapter, "agent/led": adapter, "agent/wifi": adapter, "agent/systemd": adapter,
 	"agent/bustest": adapter,
 	"cmd":           program,
@@ -41,6 +41,7 @@ var neighbours = map[string]string{
 	"source/github source/forge":     "what forges have in common stands once",
 	"source/gitea source/forge":      "what forges have in common stands once",
 	"source/gitlab source/forge":     "what forges have in common stands once",
+	"repository pack":                "bundles are a part of the repository",
 	"source/sourcetest source/forge": "its forge in a box is one of forge's kinds",
 }
 

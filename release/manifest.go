@@ -1,6 +1,7 @@
 package release
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -52,13 +53,34 @@ func (m *Manifest) Size() int64 {
 	return sum
 }
 
-// Encode writes the manifest as compact JSON, its files sorted. What Encode wrote, ParseManifest reads to the same.
+// Encode writes the manifest as docs/formats.md says: JSON, its files sorted, each on a line of its own, so that the same
+// manifest always has the same bytes. What Encode wrote, ParseManifest reads to the same.
 func (m *Manifest) Encode() ([]byte, error) {
 	slices.SortFunc(m.Files, func(a, b Entry) int { return strings.Compare(a.Path, b.Path) })
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	return json.Marshal(m)
+	head := *m
+	head.Files = []Entry{}
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(head); err != nil {
+		return nil, err
+	}
+	out.Truncate(out.Len() - len("]}\n"))
+	out.WriteByte('\n')
+	for i, e := range m.Files {
+		if i > 0 {
+			out.Truncate(out.Len() - 1)
+			out.WriteString(",\n")
+		}
+		if err := enc.Encode(e); err != nil {
+			return nil, err
+		}
+	}
+	out.WriteString("]}\n")
+	return out.Bytes(), nil
 }
 
 // ParseManifest reads a manifest and refuses one that is not whole: paths that leave the slot, a path twice or out of order,

@@ -40,6 +40,23 @@ func TestManifest(t *testing.T) {
 	}
 }
 
+// TestManifestBytes holds the manifest to the bytes of docs/formats.md: a delta between two of them needs the same on both sides.
+func TestManifestBytes(t *testing.T) {
+	m := &release.Manifest{Module: "m", Version: release.MustVersion("v1.0"), Repository: "https://example.org/<m>&",
+		Files: []release.Entry{{Path: "b", Link: "a\"\\"}, {Path: "a", Length: 1, SHA256: digest, Executable: true}}}
+	want := `{"module":"m","version":"v1.0","repository":"https://example.org/<m>&","files":[` + "\n" +
+		`{"path":"a","length":1,"sha256":"` + digest + `","executable":true},` + "\n" +
+		`{"path":"b","length":0,"link":"a\"\\"}` + "\n]}\n"
+	if got, err := m.Encode(); err != nil || string(got) != want {
+		t.Errorf("got %s, %v\nwant %s", got, err, want)
+	}
+	m.Files = nil
+	want = `{"module":"m","version":"v1.0","repository":"https://example.org/<m>&","files":[` + "\n]}\n"
+	if got, err := m.Encode(); err != nil || string(got) != want {
+		t.Errorf("got %s, %v\nwant %s", got, err, want)
+	}
+}
+
 func TestManifestRefused(t *testing.T) {
 	files := func(entries ...string) string {
 		return `{"module":"m","version":"1","files":[` + strings.Join(entries, ",") + `]}`
