@@ -11,7 +11,7 @@ import (
 	"moult/release"
 )
 
-// Engine carries the verbs out, for one module after another. One Engine at a time may work on a device.
+// Engine carries the verbs out, for one module after another. One at a time may work on a module.
 type Engine struct {
 	Journal Journal
 	Now     func() time.Time

@@ -285,29 +285,6 @@ func TestProgramConfirmsItself(t *testing.T) {
 	contains(t, b.moult(0, "history"), "1.0 is confirmed")
 }
 
-// TestProgramRunsWhileAnotherModuleDownloads holds the download of one module, and wants the program of another, which was
-// just updated, to run all the same.
-func TestProgramRunsWhileAnotherModuleDownloads(t *testing.T) {
-	b := newAgentBench(t, "", "", shellProgram("1.0", good))
-	b.forge.Put("owner/other", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("1.0", map[string]string{"data.bin": python(1, 200<<10)})}})
-	writeFile(t, filepath.Join(b.dir, "config/moult.json"), fmt.Sprintf(`{"modules": {
-		"irrigation": {"url": "%[1]s/%[2]s", "forge": "github", "run": ["sh", "main/app.sh"], "trial": {"within": "1m"}},
-		"other": {"url": "%[1]s/owner/other", "forge": "github"}}}`, b.forge.URL, repository))
-	open := make(chan struct{})
-	b.forge.Break(func(r *http.Request) bool {
-		return sourcetest.IsArchive(r) && strings.Contains(r.URL.Path, "/other/")
-	}, -1, sourcetest.Gate(100, open))
-	r := b.start()
-	r.event(update.Switched, 1)
-	waitProgram(t, b)
-	if got := installedModule(b.dir, "other"); got != "" {
-		t.Errorf("other: got version %s, want it still on its way", got)
-	}
-	close(open)
-	waitUntil(t, "the other module", func() bool { return installedModule(b.dir, "other") == "1.0" })
-	r.stop()
-}
-
 // TestTwoAgents lets a second agent start on a device that has one.
 func TestTwoAgents(t *testing.T) {
 	b := newAgentBench(t, `"trial": {"within": "100ms"}`, "", shellProgram("1.0", good))
