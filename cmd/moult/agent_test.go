@@ -33,7 +33,7 @@ func TestBadReleases(t *testing.T) {
 		{"fails its health check", `"health": {"http": "` + sick.URL + `", "within": "2s"}`, good, "got status 500", 0},
 		{"a health check that hangs", `"health": {"command": ["sleep", "1000"], "within": "2s"}`, good, "took longer", 0},
 		{"deletes its own files", `"trial": {"within": "5s", "starts": 1}`, "rm -rf main; exit 1\n", "did not stay up in 1 starts: exit status 1", 1},
-		{"forks and leaves children", `"trial": {"within": "5s", "starts": 1}`, "(setsid sh -c 'exec sleep 9876' &); sleep 0.2; exit 1\n", "exit status 1", 1},
+		{"forks and leaves children", `"trial": {"within": "5s", "starts": 1}`, "(env -i setsid sh -c 'exec sleep 9876' &); sleep 0.2; exit 1\n", "exit status 1", 1},
 		{"its confirm never comes", `"confirm": true, "trial": {"within": "2s"}`, good, "did not confirm itself within 2s", 0},
 		{"is no program", `"trial": {"within": "5s", "starts": 1}`, "\x00\x01", "did not stay up", 1},
 	}

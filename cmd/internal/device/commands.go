@@ -45,7 +45,7 @@ func (d *Device) command(ctx context.Context, name string, args []string) (reply
 	cmd := exec.CommandContext(ctx, file, args...)
 	cmd.Dir = d.opt.Root
 	cmd.Env = append(process.Environ(), "MOULT_ROOT="+d.opt.Root)
-	reply, err = bounded(cmd)
+	reply, err = process.Run(cmd)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		err = fmt.Errorf("it took longer than %s", maxCommand)
 	}
