@@ -54,7 +54,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.started = a.Clock.Now()
 	a.rounds = make(chan round)
 	a.keepers = map[string]*keeper{}
-	a.Panel.clock, a.Panel.queue = a.Clock, make(chan []step, 16)
+	a.Panel.clock, a.Panel.wake = a.Clock, make(chan struct{}, 1)
 	a.Panel.failed = func(err error) { a.tell("", Network, "led: "+err.Error()) }
 
 	powerOn, err := a.isPowerOn()

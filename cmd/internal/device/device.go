@@ -56,6 +56,8 @@ type Device struct {
 
 	disk   *disk.Dir
 	client *web.Client
+
+	commandTime time.Duration // how long a command of the application may take
 }
 
 // ErrConfigured means that a module was given that the device's configuration has already.
@@ -75,7 +77,7 @@ func Open(ctx context.Context, opt Options) (*Device, error) {
 	if err != nil {
 		return nil, fault.Hint(err, "--root names the device's directory; make it first")
 	}
-	d := &Device{Journal: journal.Shared(opt.Root, root), opt: opt, disk: root}
+	d := &Device{Journal: journal.Shared(opt.Root, root), opt: opt, disk: root, commandTime: maxCommand}
 	d.others, err = d.configure(opt)
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
