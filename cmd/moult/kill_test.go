@@ -18,7 +18,7 @@ import (
 
 // fileOperations are the system calls by which the program changes the disk; each run is killed before one call of one of them.
 var fileOperations = []string{
-	"openat", "write", "fsync", "mkdirat", "unlinkat", "renameat", "renameat2", "linkat", "symlinkat", "fchmod", "fchmodat", "fchownat", "ftruncate", "flock",
+	"openat", "write", "fsync", "mkdirat", "unlinkat", "renameat", "renameat2", "linkat", "symlinkat", "fchmod", "fchmodat", "fchownat", "ftruncate",
 }
 
 // TestKilledBeforeEveryFileOperation updates a device of two modules on the real file system, kills the program (SIGKILL) before

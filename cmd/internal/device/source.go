@@ -80,7 +80,7 @@ func (s *source) git() (release.Source, error) {
 		return nil, fault.Hint(fmt.Errorf("%s: this program has no git in it, to keep small", s.module.URL),
 			"use the program moult, or a repository on GitHub, Gitea, Forgejo or GitLab")
 	}
-	return s.linked.Git(s.module.URL, s.module.Token.Reveal(), s.device.temp)
+	return s.linked.Git(s.module.URL, s.module.Token.Reveal(), s.device.temp(s.module.Name))
 }
 
 // isGit reports whether a URL can only be that of a git repository: a path, file, ssh, git@host:path; or was said to be.
