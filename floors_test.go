@@ -32,7 +32,7 @@ var floors = map[string]int{
 	"config": adapter, "journal": adapter, "slot": adapter, "source": adapter, "trust": adapter,
 	"agent/mqtt": adapter, "agent/process": adapter, "agent/led": adapter, "agent/wifi": adapter, "agent/systemd": adapter,
 	"agent/bustest": adapter,
-	"cmd":           program,
+	"cmd":           program, "bench": program,
 }
 
 // neighbours are the imports within a floor that are meant, each with its reason. On the ground and among programs all are.
