@@ -41,6 +41,7 @@ var neighbours = map[string]string{
 	"source/github source/forge":     "what forges have in common stands once",
 	"source/gitea source/forge":      "what forges have in common stands once",
 	"source/gitlab source/forge":     "what forges have in common stands once",
+	"pack pack/deflate":              "a bundle is one deflated stream",
 	"repository pack":                "bundles are a part of the repository",
 	"source/sourcetest source/forge": "its forge in a box is one of forge's kinds",
 }

@@ -67,7 +67,4 @@ require (
 
 require github.com/godbus/dbus/v5 v5.2.4
 
-require (
-	github.com/klauspost/compress v1.20.3
-	github.com/warthog618/go-gpiocdev v0.9.1
-)
+require github.com/warthog618/go-gpiocdev v0.9.1

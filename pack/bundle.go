@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"moult/pack/deflate"
 	"moult/release"
 )
 
@@ -30,8 +31,8 @@ func OpenBundle(r io.Reader) (*Bundle, error) {
 	if got := string(head[:len(magic)]); got != magic {
 		return nil, release.Refuse(release.BadFormat, "bundle: got %q first, want %q", got, magic)
 	}
-	if b.window = int(head[len(magic)]); b.window < MinWindow || b.window > MaxWindow {
-		return nil, release.Refuse(release.BadFormat, "bundle: window: got 2^%d, want 2^%d to 2^%d", b.window, MinWindow, MaxWindow)
+	if b.window = int(head[len(magic)]); b.window < deflate.MinWindow || b.window > deflate.MaxWindow {
+		return nil, release.Refuse(release.BadFormat, "bundle: window: got 2^%d, want 2^%d to 2^%d", b.window, deflate.MinWindow, deflate.MaxWindow)
 	}
 	b.r = bufio.NewReader(&inflater{flate.NewReader(b.src), b.src})
 	return b, nil

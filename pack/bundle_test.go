@@ -12,6 +12,7 @@ import (
 	"testing/iotest"
 
 	"moult/pack"
+	"moult/pack/deflate"
 	"moult/release"
 )
 
@@ -35,7 +36,7 @@ func TestBundle(t *testing.T) {
 		{pack.Snapshot, 7, nil}, {pack.Targets, 1, []byte("t")}, {pack.Role, 12, []byte("r")}, {pack.Base, 0, bytes.Repeat([]byte{7}, 32)},
 		{pack.ManifestKind, 1, pack.AppendDelta(nil, before, manifest)},
 	}
-	for window := pack.MinWindow; window <= pack.MaxWindow; window++ {
+	for window := deflate.MinWindow; window <= deflate.MaxWindow; window++ {
 		for _, withPack := range []bool{true, false} {
 			t.Run(fmt.Sprintf("window %d, pack %v", window, withPack), func(t *testing.T) {
 				var buf bytes.Buffer

@@ -32,12 +32,6 @@ func (k Kind) String() string {
 	return kindNames[k]
 }
 
-// The windows of deflate, as powers of two: 1 KiB to 32 KiB.
-const (
-	MinWindow = 10
-	MaxWindow = 15
-)
-
 const magic = "MLT\x01"
 
 // Section is the head of a section of a bundle.
