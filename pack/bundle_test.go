@@ -129,13 +129,15 @@ func read(r io.Reader, limit int64) error {
 	}
 }
 
-func TestBundleRefused(t *testing.T) {
+type bundleRefusal struct {
+	name, in string
+	want     release.Reason
+}
+
+func bundleRefusals() []bundleRefusal {
 	base := "070020" + strings.Repeat("00", 32)
 	good := bundle(moduleM + base + "080100" + "090000" + "00")
-	tests := []struct {
-		name, in string
-		want     release.Reason
-	}{
+	return []bundleRefusal{
 		{"good", good, ""},
 		{"nothing new", bundle(moduleM), ""},
 		{"nothing", "", release.BadFormat},
@@ -176,7 +178,11 @@ func TestBundleRefused(t *testing.T) {
 		{"section of 2^63 bytes", bundle(moduleM + "0301" + "ffffffffffffffff7f"), release.BadLength},
 		{"length not in its shortest form", bundle(moduleM + "0301" + "8100"), release.BadFormat},
 	}
-	for _, test := range tests {
+}
+
+func TestBundleRefused(t *testing.T) {
+	good := bundleRefusals()[0].in
+	for _, test := range bundleRefusals() {
 		t.Run(test.name, func(t *testing.T) {
 			err := read(strings.NewReader(test.in), 100)
 			if release.ReasonOf(err) != test.want || err != nil && test.want == "" {
