@@ -87,10 +87,13 @@ func (b *Bundle) next() (s Section, err error) {
 	return s, nil
 }
 
-// Body reads the section, and refuses one of more than limit bytes. It takes memory as the bytes come.
+// Body reads the section, and refuses one of more than limit bytes. It takes memory as the bytes come. An error is final.
 func (b *Bundle) Body(limit int64) ([]byte, error) {
-	if b.left > limit {
-		return nil, release.Refuse(release.BadLength, "bundle: %s: got %d bytes, want at most %d", b.section.Kind, b.left, limit)
+	if b.err == nil && b.left > limit {
+		b.err = release.Refuse(release.BadLength, "bundle: %s: got %d bytes, want at most %d", b.section.Kind, b.left, limit)
+	}
+	if b.err != nil {
+		return nil, b.err
 	}
 	var buf bytes.Buffer
 	n, err := io.CopyN(&buf, b.r, b.left)

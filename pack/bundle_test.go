@@ -105,30 +105,6 @@ func bundle(sections string) string {
 
 const moduleM = "0100016d" // for the module m
 
-// read reads a bundle to its end, its pack as one of no files.
-func read(r io.Reader, limit int64) error {
-	b, err := pack.OpenBundle(r)
-	if err != nil {
-		return err
-	}
-	for {
-		s, err := b.Next()
-		switch {
-		case err == io.EOF:
-			return nil
-		case err != nil:
-			return err
-		case s.Kind == pack.PackKind:
-			_, err = install(b.Pack(), new(release.Manifest), nil, nil)
-		default:
-			_, err = b.Body(limit)
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
 type bundleRefusal struct {
 	name, in string
 	want     release.Reason
@@ -175,6 +151,7 @@ func bundleRefusals() []bundleRefusal {
 		{"cut before a length", bundle(moduleM + "0301"), release.BadFormat},
 		{"section longer than the stream", bundle(moduleM + "0301027b"), release.BadFormat},
 		{"section longer than its limit", bundle(moduleM + "030165" + strings.Repeat("20", 101)), release.BadLength},
+		{"section longer than any", bundle(moduleM + "0301" + "81808010" + "00"), release.BadLength},
 		{"section of 2^63 bytes", bundle(moduleM + "0301" + "ffffffffffffffff7f"), release.BadLength},
 		{"length not in its shortest form", bundle(moduleM + "0301" + "8100"), release.BadFormat},
 	}
@@ -184,19 +161,19 @@ func TestBundleRefused(t *testing.T) {
 	good := bundleRefusals()[0].in
 	for _, test := range bundleRefusals() {
 		t.Run(test.name, func(t *testing.T) {
-			err := read(strings.NewReader(test.in), 100)
+			_, err := readAll(strings.NewReader(test.in), 100)
 			if release.ReasonOf(err) != test.want || err != nil && test.want == "" {
 				t.Errorf("got %v (%q), want %q", err, release.ReasonOf(err), test.want)
 			}
 		})
 	}
 	for cut := range len(good) {
-		if err := read(strings.NewReader(good[:cut]), 100); release.ReasonOf(err) != release.BadFormat {
+		if _, err := readAll(strings.NewReader(good[:cut]), 100); release.ReasonOf(err) != release.BadFormat {
 			t.Errorf("cut at %d of %d: got %v", cut, len(good), err)
 		}
 		// a link that breaks is not the bundle's fault
 		broken := io.MultiReader(strings.NewReader(good[:cut]), iotest.ErrReader(io.ErrUnexpectedEOF))
-		if err := read(broken, 100); !errors.Is(err, io.ErrUnexpectedEOF) || release.ReasonOf(err) != "" {
+		if _, err := readAll(broken, 100); !errors.Is(err, io.ErrUnexpectedEOF) || release.ReasonOf(err) != "" {
 			t.Errorf("link broken at %d of %d: got %v (%q)", cut, len(good), err, release.ReasonOf(err))
 		}
 	}

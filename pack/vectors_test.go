@@ -271,18 +271,7 @@ func writeVectors[V any](t *testing.T, name string, all []V) {
 
 func readVectors[V deltaVector | packVector | bundleVector](t *testing.T, name string, check func(*testing.T, V)) {
 	t.Helper()
-	data, err := os.ReadFile(vectors + name + ".json")
-	if err != nil {
-		t.Fatalf("%v; make vectors writes it", err)
-	}
-	var all []V
-	if err := json.Unmarshal(data, &all); err != nil {
-		t.Fatal(err)
-	}
-	if len(all) < 10 {
-		t.Errorf("%s: got %d vectors, want many", name, len(all))
-	}
-	for i, v := range all {
+	for i, v := range loadVectors[V](t, name) {
 		t.Run(fmt.Sprintf("%s %d", name, i+1), func(t *testing.T) {
 			t.Logf("%+v", v)
 			check(t, v)
@@ -290,7 +279,22 @@ func readVectors[V deltaVector | packVector | bundleVector](t *testing.T, name s
 	}
 }
 
-func unhex(t *testing.T, text string) []byte {
+func loadVectors[V deltaVector | packVector | bundleVector](t testing.TB, name string) (all []V) {
+	t.Helper()
+	data, err := os.ReadFile(vectors + name + ".json")
+	if err != nil {
+		t.Fatalf("%v; make vectors writes it", err)
+	}
+	if err := json.Unmarshal(data, &all); err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 10 {
+		t.Fatalf("%s: got %d vectors, want many", name, len(all))
+	}
+	return all
+}
+
+func unhex(t testing.TB, text string) []byte {
 	t.Helper()
 	data, err := hex.DecodeString(text)
 	if err != nil {
