@@ -68,8 +68,6 @@ func (b *Bundle) next() (s Section, err error) {
 		return s, b.src.end()
 	case err != nil:
 		return s, err
-	case b.section.Kind == PackKind:
-		return s, release.Refuse(release.BadFormat, "got more behind the pack")
 	}
 	number, err := readUvarint(b.r)
 	if err != nil {

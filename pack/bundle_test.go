@@ -153,7 +153,7 @@ func bundleRefusals() []bundleRefusal {
 		{"section longer than its limit", bundle(moduleM + "030165" + strings.Repeat("20", 101)), release.BadLength},
 		{"section longer than any", bundle(moduleM + "0301" + "81808010" + "00"), release.BadLength},
 		{"section of 2^63 bytes", bundle(moduleM + "0301" + "ffffffffffffffff7f"), release.BadLength},
-		{"length not in its shortest form", bundle(moduleM + "0301" + "8100"), release.BadFormat},
+		{"length not in its shortest form", bundle(moduleM + "0301" + "8100" + "7b"), release.BadFormat},
 	}
 }
 
@@ -175,6 +175,22 @@ func TestBundleRefused(t *testing.T) {
 		broken := io.MultiReader(strings.NewReader(good[:cut]), iotest.ErrReader(io.ErrUnexpectedEOF))
 		if _, err := readAll(broken, 100); !errors.Is(err, io.ErrUnexpectedEOF) || release.ReasonOf(err) != "" {
 			t.Errorf("link broken at %d of %d: got %v (%q)", cut, len(good), err, release.ReasonOf(err))
+		}
+	}
+}
+
+// A section that nobody reads may not be endless either.
+func TestBundlePassesOver(t *testing.T) {
+	for name, test := range map[string]struct {
+		length string
+		want   release.Reason
+	}{"as long as may be": {"80808010", release.BadFormat}, "longer": {"81808010", release.BadLength}} {
+		b, err := pack.OpenBundle(strings.NewReader(bundle(moduleM + "0301" + test.length + "00")))
+		for err == nil {
+			_, err = b.Next()
+		}
+		if release.ReasonOf(err) != test.want {
+			t.Errorf("%s: got %v, want %s", name, err, test.want)
 		}
 	}
 }

@@ -138,7 +138,7 @@ var packRefusals = []struct {
 	{"content for a link", "0300", release.BadFormat},
 	{"delta to a file that there is not", "0002", release.BadFormat},
 	{"delta to the last file that a number can name", "00ffffffffffffffff7f", release.BadFormat},
-	{"number not in its shortest form", "8000", release.BadFormat},
+	{"number not in its shortest form", "8000" + "00" + "6162636465" + "0000" + "78797a" + "02", release.BadFormat},
 	{"delta longer than the file", "00010900" + "046566", release.BadLength},
 	{"delta out of the base", "00010b00", release.BadFormat},
 	{"other content", "0000" + "6162636466" + "0000" + "78797a" + "02", release.BadHash},
