@@ -1,0 +1,204 @@
+package pack
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+
+	"github.com/klauspost/compress/flate"
+
+	"moult/release"
+)
+
+// Open opens the content of a file of a manifest.
+type Open func(release.Entry) (io.ReadCloser, error)
+
+// MaxDelta is the length of the largest file that becomes a delta, or is a base of one, in bytes: both are held in memory.
+// Larger ones go whole, and are not held.
+const MaxDelta = 64 << 20
+
+// maxBases is how many files of the base are tried for one that is new.
+const maxBases = 4
+
+// Encode writes the pack that leads from base to to; a nil base is a manifest without files. It is not deflated: w is mostly a [Writer]'s Pack.
+// Content that is not what its manifest says is an error.
+func Encode(w io.Writer, to, base *release.Manifest, openTo, openBase Open) error {
+	if base == nil {
+		base = new(release.Manifest)
+	}
+	e := packer{w: w, to: to, base: base, openTo: openTo, openBase: openBase, has: map[string]bool{}, scale: newScale()}
+	for _, f := range base.Files {
+		e.has[f.SHA256] = true
+	}
+	skip := 0
+	for _, f := range to.Files {
+		if f.Length == 0 || e.has[f.SHA256] {
+			skip++
+			continue
+		}
+		if err := e.file(f, skip); err != nil {
+			return fmt.Errorf("pack: %s: %w", f.Path, err)
+		}
+		e.has[f.SHA256] = true
+		skip = 0
+	}
+	_, err := w.Write(binary.AppendUvarint(nil, uint64(skip)))
+	return err
+}
+
+type packer struct {
+	w                io.Writer
+	to, base         *release.Manifest
+	openTo, openBase Open
+	has              map[string]bool // the digests of what the device can find
+	scale            scale
+}
+
+func (p *packer) file(f release.Entry, skip int) error {
+	head := binary.AppendUvarint(nil, uint64(skip))
+	if f.Length > MaxDelta {
+		if _, err := p.w.Write(append(head, 0)); err != nil {
+			return err
+		}
+		return read(p.w, f, p.openTo)
+	}
+	target, err := content(f, p.openTo)
+	if err != nil {
+		return err
+	}
+	number, body, size := 0, target, p.scale.weigh(target)
+	for _, i := range p.bases(f) {
+		base, err := content(p.base.Files[i], p.openBase)
+		if err != nil {
+			return fmt.Errorf("base %s: %w", p.base.Files[i].Path, err)
+		}
+		delta := AppendDelta(nil, base, target)
+		if n := p.scale.weigh(delta); n < size {
+			number, body, size = i+1, delta, n
+		}
+	}
+	head = binary.AppendUvarint(head, uint64(number))
+	if _, err := p.w.Write(head); err != nil {
+		return err
+	}
+	_, err = p.w.Write(body)
+	return err
+}
+
+// bases returns the files of the base that f may be a delta to: that of the same path, else some that are gone
+// and were likely renamed, else some that are like it by their name.
+func (p *packer) bases(f release.Entry) []int {
+	type candidate struct{ index, score int }
+	var found []candidate
+	for i, b := range p.base.Files {
+		if b.Length == 0 || b.Length > MaxDelta {
+			continue
+		}
+		if b.Path == f.Path {
+			return []int{i}
+		}
+		if score := p.likeness(f, b); score > 0 {
+			found = append(found, candidate{i, score})
+		}
+	}
+	slices.SortStableFunc(found, func(a, b candidate) int { return b.score - a.score })
+	var indexes []int
+	for _, c := range found[:min(len(found), maxBases)] {
+		indexes = append(indexes, c.index)
+	}
+	return indexes
+}
+
+// likeness says how likely a file of the base has content like f's, by what the manifests tell; 0: hardly.
+func (p *packer) likeness(f, b release.Entry) int {
+	if b.Length > 8*f.Length || f.Length > 8*b.Length {
+		return 0
+	}
+	score := 0
+	if path.Base(f.Path) == path.Base(b.Path) {
+		score += 4
+	}
+	if path.Ext(f.Path) == path.Ext(b.Path) {
+		score++
+	}
+	if score == 0 {
+		return 0
+	}
+	if path.Dir(f.Path) == path.Dir(b.Path) {
+		score++
+	}
+	if _, there := p.to.Find(b.Path); !there {
+		score += 4
+	}
+	if near := abs(f.Length - b.Length); near < f.Length/16 {
+		score += 2
+	} else if near < f.Length/4 {
+		score++
+	}
+	return score
+}
+
+func abs(n int64) int64 { return max(n, -n) }
+
+// content returns the content of a file of at most MaxDelta bytes.
+func content(f release.Entry, open Open) ([]byte, error) {
+	var buf bytes.Buffer
+	err := read(&buf, f, open)
+	return buf.Bytes(), err
+}
+
+// read writes the content of a file to w, and holds it to its length and digest.
+func read(w io.Writer, f release.Entry, open Open) error {
+	r, err := open(f)
+	if err != nil {
+		return err
+	}
+	defer r.Close() // nothing was written
+	sum := sha256.New()
+	n, err := io.Copy(io.MultiWriter(w, sum), io.LimitReader(r, f.Length+1))
+	if err != nil {
+		return err
+	}
+	if n != f.Length {
+		return fmt.Errorf("length: got %d bytes, want %d", n, f.Length)
+	}
+	if got := hex.EncodeToString(sum.Sum(nil)); got != f.SHA256 {
+		return fmt.Errorf("sha256: got %s, want %s", got, f.SHA256)
+	}
+	return nil
+}
+
+// scale weighs bytes after deflate.
+type scale struct {
+	w *flate.Writer
+	n *counter
+}
+
+func newScale() scale {
+	n := new(counter)
+	w, err := flate.NewWriterWindow(n, 1<<12) // what boards ask for
+	if err != nil {
+		panic(err) // the window is one that it takes
+	}
+	return scale{w, n}
+}
+
+func (s scale) weigh(p []byte) int {
+	*s.n = 0
+	s.w.Reset(s.n)
+	s.w.Write(p) // a counter has no errors
+	s.w.Close()
+	return int(*s.n)
+}
+
+type counter int
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
+}
