@@ -29,7 +29,7 @@ var floorNames = []string{"ground", "domain", "adapter", "program"}
 var floors = map[string]int{
 	"fault": ground, "release": ground, "disk": ground, "web": ground, "clock": ground,
 	"update": domain, "archive": domain, "agent": domain, "pack": domain, "repository": domain,
-	"config": adapter, "journal": adapter, "slot": adapter, "source": adapter, "trust": adapter,
+	"config": adapter, "journal": adapter, "slot": adapter, "source": adapter, "trust": adapter, "keyfile": adapter,
 	"agent/mqtt": adapter, "agent/process": adapter, "agent/led": adapter, "agent/wifi": adapter, "agent/systemd": adapter,
 	"agent/bustest": adapter,
 	"cmd":           program,
