@@ -29,7 +29,7 @@ func saying(passphrase string) keyfile.Ask {
 }
 
 func TestKeepsKeys(t *testing.T) {
-	for _, kind := range repository.Kinds() {
+	for _, kind := range []repository.Kind{repository.RSA2048, repository.Ed25519, repository.ECDSA} {
 		for _, passphrase := range []string{"", "correct horse"} {
 			if passphrase != "" && kind != repository.Ed25519 { // half a second each
 				continue

@@ -26,7 +26,9 @@ var _ repository.Keys = (*Ring)(nil)
 // NewRing returns a ring without keys. Ask may be nil where no person is there.
 func NewRing(ask Ask) *Ring {
 	if ask == nil {
-		ask = func(string) (string, error) { return "", errors.New("it is encrypted, and there is nobody to ask for its passphrase") }
+		ask = func(string) (string, error) {
+			return "", errors.New("it is encrypted, and there is nobody to ask for its passphrase")
+		}
 	}
 	return &Ring{ask: ask, files: map[string]*File{}, unlocked: repository.Ring{}}
 }
