@@ -141,11 +141,13 @@ func (r *repo) collect() error {
 		}
 	}
 	if text := os.Getenv("MOULT_KEY"); text != "" {
-		f, err := keyfile.Parse("MOULT_KEY", []byte(text))
+		files, err := keyfile.ParseAll("MOULT_KEY", []byte(text))
 		if err != nil {
 			return err
 		}
-		r.ring.Add(f)
+		for _, f := range files {
+			r.ring.Add(f)
+		}
 	}
 	dir, asked, err := r.keysDir()
 	if err != nil {
