@@ -15,8 +15,8 @@ import (
 	"moult/fault"
 )
 
-// ErrBusy means that another run has a lock.
-var ErrBusy = errors.New("another run is at work on this device")
+// ErrBusy means that another run works on the device, or on whatever else was locked.
+var ErrBusy = errors.New("another run is at work")
 
 // The locks, below .moult/. The kernel holds them, until they are let go or their process ends, however it ends.
 const (
@@ -81,6 +81,11 @@ func lock(root, name string) (unlock func(), err error) {
 			return nil, err
 		}
 	}
+	return LockFile(file, "this device")
+}
+
+// LockFile does the same by any file, which it makes where there is none; what is locked is said in words.
+func LockFile(file, what string) (unlock func(), err error) {
 	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err
@@ -91,7 +96,7 @@ func lock(root, name string) (unlock func(), err error) {
 	holder := strings.TrimSpace(string(said[:n]))
 	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
 		f.Close()
-		return nil, fault.Hint(fmt.Errorf("%w (process %s)", ErrBusy, holder), "wait for it to end, and try again")
+		return nil, fault.Hint(fmt.Errorf("%w on %s (process %s)", ErrBusy, what, holder), "wait for it to end, and try again")
 	}
 	if err != nil {
 		f.Close()
