@@ -210,7 +210,7 @@ func recoverCut(d disk.Disk) error {
 		if err := d.SyncDir("."); err != nil {
 			return err
 		}
-		there[nextDir] = false
+		there[metadataDir] = true
 	}
 	if !there[metadataDir] {
 		return nil // a first metadata.next is made again
