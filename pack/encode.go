@@ -2,6 +2,7 @@ package pack
 
 import (
 	"bytes"
+	"compress/flate"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -9,8 +10,6 @@ import (
 	"io"
 	"path"
 	"slices"
-
-	"github.com/klauspost/compress/flate"
 
 	"moult/release"
 )
@@ -173,7 +172,7 @@ func read(w io.Writer, f release.Entry, open Open) error {
 	return nil
 }
 
-// scale weighs bytes after deflate.
+// scale weighs bytes after deflate, quickly and not by the stream's own window: it is for comparing.
 type scale struct {
 	w *flate.Writer
 	n *counter
@@ -181,9 +180,9 @@ type scale struct {
 
 func newScale() scale {
 	n := new(counter)
-	w, err := flate.NewWriterWindow(n, 1<<12) // what boards ask for
+	w, err := flate.NewWriter(n, 6)
 	if err != nil {
-		panic(err) // the window is one that it takes
+		panic(err) // the level is one that there is
 	}
 	return scale{w, n}
 }
