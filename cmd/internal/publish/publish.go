@@ -119,9 +119,13 @@ func (r *repo) pin(v *repository.View, signs bool) error {
 	}
 	data, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) && r.root == "" {
-		if signs {
-			fmt.Fprintln(r.Err(), "warning: no root is trusted (--trust, MOULT_TRUST): who can write to the repository's folder could have something signed")
+		if !signs {
+			return nil
 		}
+		if _, err := os.Stat(filepath.Dir(name)); err == nil { // an init that was cut, or keys that were moved: what is there now is trusted from now on
+			return r.remember(v)
+		}
+		fmt.Fprintln(r.Err(), "warning: no root is trusted (--trust, MOULT_TRUST): who can write to the repository's folder could have something signed")
 		return nil
 	}
 	if err != nil {
