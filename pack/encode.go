@@ -24,6 +24,10 @@ const MaxDelta = 64 << 20
 // maxBases is how many files of the base are tried for one that is new.
 const maxBases = 4
 
+// insertedBits are what an inserted byte may cost after deflate: text that is like what stands around it nearly nothing.
+// Each is tried, and the smallest delta is taken.
+var insertedBits = [...]int{1, 2, 4}
+
 // Encode writes the pack that leads from base to to; a nil base is a manifest without files. It is not deflated: w is mostly a [Writer]'s Pack.
 // Content that is not what its manifest says is an error.
 func Encode(w io.Writer, to, base *release.Manifest, openTo, openBase Open) error {
@@ -76,9 +80,12 @@ func (p *packer) file(f release.Entry, skip int) error {
 		if err != nil {
 			return fmt.Errorf("base %s: %w", p.base.Files[i].Path, err)
 		}
-		delta := AppendDelta(nil, base, target)
-		if n := p.scale.weigh(delta); n < size {
-			number, body, size = i+1, delta, n
+		x := newIndex(base)
+		for _, bits := range insertedBits {
+			delta := appendDelta(nil, base, target, x, bits)
+			if n := p.scale.weigh(delta); n < size {
+				number, body, size = i+1, delta, n
+			}
 		}
 	}
 	head = binary.AppendUvarint(head, uint64(number))
@@ -147,6 +154,7 @@ func abs(n int64) int64 { return max(n, -n) }
 // content returns the content of a file of at most MaxDelta bytes.
 func content(f release.Entry, open Open) ([]byte, error) {
 	var buf bytes.Buffer
+	buf.Grow(int(f.Length) + bytes.MinRead)
 	err := read(&buf, f, open)
 	return buf.Bytes(), err
 }
