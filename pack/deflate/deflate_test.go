@@ -89,7 +89,7 @@ func samples(t testing.TB) map[string][]byte {
 func TestWriter(t *testing.T) {
 	for name, data := range samples(t) {
 		t.Run(name, func(t *testing.T) {
-			for window := deflate.MinWindow; window <= deflate.MaxWindow; window++ {
+			for _, window := range []int{10, 12, 15} {
 				stream := deflated(t, data, window, len(data))
 				got, err := io.ReadAll(flate.NewReader(bytes.NewReader(stream)))
 				if err != nil || !bytes.Equal(got, data) {
