@@ -174,7 +174,7 @@ func (c cost) String() string { return fmt.Sprintf("encoder: %v; decoder: %v", c
 type effort struct {
 	runs      int
 	time      time.Duration // of the processors
-	allocated uint64 // in all, freed meanwhile or not
+	allocated uint64        // in all, freed meanwhile or not
 	tree      int64
 }
 
