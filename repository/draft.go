@@ -55,6 +55,9 @@ func (d *draft) settle() []string {
 		if d.modules[module] == nil {
 			d.modules[module] = metadata.Targets()
 			d.modules[module].Signed.Version = 0
+			if once := d.snapshot.Signed.Meta[module+".json"]; once != nil { // it was there before: versions never go back
+				d.modules[module].Signed.Version = once.Version
+			}
 			d.due[module] = true
 		}
 		if d.due[Targets] {

@@ -1,6 +1,7 @@
 package repository_test
 
 import (
+	"context"
 	"crypto"
 	"errors"
 	"slices"
@@ -175,6 +176,7 @@ func TestAdd(t *testing.T) {
 			return "", err
 		}, r.keys, nil, "twice"},
 		{"a source that breaks", head("irrigation", "v2"), func(put func(release.File) error) (string, error) { return "", wrong }, r.keys, wrong, ""},
+		{"other keys for a module that is there", repository.Head{Module: "irrigation", Version: release.MustVersion("v2"), Signers: publics(r.root)}, treeNew.fill, r.keys, nil, "there already"},
 		{"a kind that is none", repository.Head{Module: "irrigation", Version: release.MustVersion("v2"), Devices: []string{"<esp32>"}}, treeNew.fill, r.keys, nil, "kind of device"},
 	}
 	for _, test := range tests {
@@ -185,6 +187,11 @@ func TestAdd(t *testing.T) {
 		if content(t, r.disk, "metadata") != before {
 			t.Fatalf("%s: the metadata was changed", test.name)
 		}
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	_, err = r.open(r.disk).Add(ctx, r.keys, head("irrigation", "v2"), func(put func(release.File) error) (string, error) { stop(); return treeNew.fill(put) })
+	if !errors.Is(err, context.Canceled) || content(t, r.disk, "metadata") != before {
+		t.Errorf("interrupted: got %v", err)
 	}
 	r.wantRead(newDevice(t, r.disk), "irrigation", "v1.9", treeOld)
 }
