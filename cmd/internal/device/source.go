@@ -48,6 +48,9 @@ func (s *source) Fetch(ctx context.Context, r release.Release, want release.Want
 
 func (s *source) make(ctx context.Context) (release.Source, error) {
 	m := s.module
+	if s.device.isSigned(m) { // and nothing else will do
+		return s.device.signed(m)
+	}
 	if m.URL == "" {
 		return nil, fault.Hint(fmt.Errorf("got no url for it, and no gateway or repository that would know it"), `give the module a "url"`)
 	}
