@@ -87,13 +87,10 @@ func CheckDevice(name string) error {
 	return nil
 }
 
-// kindForm is one word, or a few with slashes between: linux/arm64, greenhouse.
-var kindForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$`)
-
 // checkKind refuses what can be no kind of device.
 func checkKind(text string) error {
-	if !kindForm.MatchString(text) || len(text) > MaxModule {
-		return fmt.Errorf("got the kind %s, want up to %d letters, digits and . _ -, with / between words, such as greenhouse or sensor/v2", shown(text), MaxModule)
+	if err := release.CheckKind(text); err != nil {
+		return errors.New(told(err, "kind of device: ", text))
 	}
 	return nil
 }

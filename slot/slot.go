@@ -140,11 +140,16 @@ func (s *Slots) Raw() ([]byte, error) {
 }
 
 // Open opens a file of main.
-func (s *Slots) Open(name string) (io.ReadCloser, error) {
+func (s *Slots) Open(name string) (io.ReadCloser, error) { return s.open(s.place.Main, name) }
+
+// OpenStaged opens a file of next.
+func (s *Slots) OpenStaged(name string) (io.ReadCloser, error) { return s.open(s.place.Next, name) }
+
+func (s *Slots) open(slot, name string) (io.ReadCloser, error) {
 	if err := release.CheckPath(name); err != nil {
 		return nil, err
 	}
-	return s.disk.Open(path.Join(s.place.Main, name))
+	return s.disk.Open(path.Join(slot, name))
 }
 
 // Discard drops next.

@@ -76,6 +76,7 @@ type fetching struct {
 	from     *release.Manifest // of the running version; empty where none is known
 	fromData []byte
 	have     map[string]string // hash to path of its files
+	given    map[string]string // hash to path of the files that put has taken already
 	to       *release.Manifest
 
 	closer   io.Closer
@@ -92,7 +93,7 @@ func (f *fetching) open() error {
 	if err != nil {
 		return err
 	}
-	f.from, f.fromData, f.have = new(release.Manifest), data, map[string]string{}
+	f.from, f.fromData, f.have, f.given = new(release.Manifest), data, map[string]string{}, map[string]string{}
 	if from != nil {
 		f.from = from
 	}
@@ -211,7 +212,7 @@ func (f *fetching) manifestInBundle() (data []byte, withBase bool, err error) {
 		return nil, false, f.useless()
 	}
 	if err == nil {
-		data, err = f.feed.get(f.ctx, item{kind: pack.ManifestKind, limit: f.length + slack})
+		data, err = f.feed.get(f.ctx, item{kind: pack.ManifestKind, limit: f.length})
 	}
 	if err == nil && s.Number == 1 {
 		r := bytes.NewReader(data)
@@ -236,9 +237,6 @@ func (f *fetching) checkManifest(data []byte) error {
 	}
 	m, err := release.ParseManifest(data)
 	if err != nil {
-		if release.ReasonOf(err) == "" {
-			err = release.Refuse(release.BadFormat, "%w", err)
-		}
 		return err
 	}
 	again, err := m.Encode()
@@ -252,9 +250,9 @@ func (f *fetching) checkManifest(data []byte) error {
 	case m.Version.String() != f.version.String():
 		return release.Refuse(release.Mismatch, "got the version %s in it", m.Version)
 	}
-	for _, own := range []string{".version", ".manifest"} {
-		if _, taken := m.Find(own); taken || m.HasBelow(own) {
-			return release.Refuse(release.BadPath, "path %q: got the name of a file that is the updater's own", own)
+	for _, e := range m.Files {
+		if release.IsOurs(e.Path) {
+			return release.Refuse(release.BadPath, "path %q: got a name that is the updater's own", e.Path)
 		}
 	}
 	f.to = m
@@ -299,6 +297,7 @@ func (f *fetching) give() error {
 		if err != nil {
 			return err
 		}
+		f.given[e.SHA256] = e.Path
 	}
 	return nil
 }
@@ -307,7 +306,7 @@ func (f *fetching) give() error {
 func (f *fetching) packed(e release.Entry) error {
 	var base io.ReaderAt
 	if f.next.Base != nil {
-		there, err := f.openInstalled(*f.next.Base)
+		there, err := f.openProven(f.source.opt.Slot.Open, *f.next.Base)
 		if err != nil {
 			return err
 		}
@@ -324,14 +323,21 @@ func (f *fetching) packed(e release.Entry) error {
 	return f.bad(f.download, err)
 }
 
-// unpacked gives a file that the pack passed over: from the running version, under whatever name it stands there, or whole.
+// unpacked gives a file that the pack passed over: from the running version or from what was given before, under whatever name it
+// stands there; or whole.
 func (f *fetching) unpacked(e release.Entry) error {
-	for _, name := range []string{e.Path, f.have[e.SHA256]} {
-		there, known := f.from.Find(name)
-		if !known || there.SHA256 != e.SHA256 {
+	places := []struct {
+		open func(string) (io.ReadCloser, error)
+		path string
+	}{{f.source.opt.Slot.Open, f.have[e.SHA256]}, {f.source.opt.Slot.OpenStaged, f.given[e.SHA256]}}
+	if same, known := f.from.Find(e.Path); known && same.SHA256 == e.SHA256 {
+		places[0].path = e.Path
+	}
+	for _, place := range places {
+		if place.path == "" {
 			continue
 		}
-		file, err := f.openInstalled(there)
+		file, err := f.openProven(place.open, release.Entry{Path: place.path, Length: e.Length, SHA256: e.SHA256})
 		if err != nil {
 			return err
 		}
@@ -343,16 +349,16 @@ func (f *fetching) unpacked(e release.Entry) error {
 	return f.whole(e)
 }
 
-// installedFile is a file of the running version.
-type installedFile interface {
+// localFile is a file that the device has.
+type localFile interface {
 	io.ReadCloser
 	io.ReaderAt
 }
 
-// openInstalled opens a file of the running version; nil where it is not what its manifest says. It is read once to know,
+// openProven opens a file that the device has; nil where it is not what its entry says. It is read once to know,
 // so that a file that the device has altered is asked for whole.
-func (f *fetching) openInstalled(e release.Entry) (installedFile, error) {
-	r, err := f.source.opt.Slot.Open(e.Path)
+func (f *fetching) openProven(open func(string) (io.ReadCloser, error), e release.Entry) (localFile, error) {
+	r, err := open(e.Path)
 	if err != nil {
 		return nil, nil
 	}
@@ -363,11 +369,11 @@ func (f *fetching) openInstalled(e release.Entry) (installedFile, error) {
 	if err != nil {
 		return nil, nil
 	}
-	r, err = f.source.opt.Slot.Open(e.Path)
+	r, err = open(e.Path)
 	if err != nil {
 		return nil, nil
 	}
-	file, ok := r.(installedFile)
+	file, ok := r.(localFile)
 	if !ok {
 		return nil, errors.Join(fmt.Errorf("%s: got what cannot be read at any place", path.Base(e.Path)), r.Close())
 	}

@@ -210,8 +210,12 @@ func checkModule(m *metadata.Metadata[metadata.TargetsType], module string) erro
 		if !ours {
 			return release.Refuse(release.WrongModule, "target %.200q: want one of %s", name, module)
 		}
-		if _, err := release.ParseVersion(version); err != nil || strings.Contains(version, "/") || len(version) > 64 {
-			return malformed("target %.200q: got what is no version behind the module's name", name)
+		v, err := release.ParseVersion(version)
+		if err == nil {
+			err = release.CheckPublished(v)
+		}
+		if err != nil {
+			return malformed("target %.200q: %w", name, err)
 		}
 		if target == nil || len(target.Hashes) != 1 || len(target.Hashes["sha256"]) != 32 || target.Length < 1 || target.Length > maxManifest {
 			return malformed("target %.200q: want a length up to %d and a SHA-256", name, maxManifest)

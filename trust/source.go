@@ -32,11 +32,12 @@ type Options struct {
 	Bundle func() (io.ReadCloser, error)
 }
 
-// Slot is the module's running version: where unchanged files, and those that deltas are made to, are read from.
+// Slot is what the device has of the module: where unchanged files, and those that deltas are made to, are read from.
+// Files that are opened are io.ReaderAt, too.
 type Slot interface {
-	Raw() ([]byte, error) // the manifest's bytes; nil where there is none
-	// Open opens a file of the running version, which is an io.ReaderAt too.
-	Open(path string) (io.ReadCloser, error)
+	Raw() ([]byte, error)                          // the running version's manifest, in bytes; nil where there is none
+	Open(path string) (io.ReadCloser, error)       // of the running version
+	OpenStaged(path string) (io.ReadCloser, error) // of the one that is being staged
 }
 
 // Source is a module of a signed repository. It is not for several goroutines.
