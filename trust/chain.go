@@ -216,10 +216,7 @@ func (c *chain) timestamp(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := c.unexpired(c.trusted.Timestamp.Signed.Expires); err != nil { // 5.4.4
-		return err
-	}
-	return c.unexpired(c.trusted.Root.Signed.Expires) // by the time that the timestamp told
+	return c.unexpired(c.trusted.Timestamp.Signed.Expires) // the one held may be by now
 }
 
 // heldTimestamp makes the held timestamp the one that a new one is measured by; nil where there is none that is good.
@@ -265,8 +262,11 @@ func (c *chain) newTimestamp(data []byte) error {
 	case snapshot < c.floor.Snapshot:
 		return release.Refuse(release.Rollback, "got version %d of snapshot in it, want at least %d, which was seen", snapshot, c.floor.Snapshot)
 	}
-	if err := c.unexpired(m.Signed.Expires); err != nil {
+	if err := c.unexpired(m.Signed.Expires); err != nil { // 5.4.4
 		return err
+	}
+	if root := c.trusted.Root.Signed.Expires; issued.After(root) { // else a thief of this key could move the time beyond any recovery
+		return release.Refuse(release.Expired, "issued at %s, when the root had expired", issued.Format(time.RFC3339))
 	}
 	_, err = c.trusted.UpdateTimestamp(data)
 	if errors.Is(err, &metadata.ErrEqualVersionNumber{}) { // 5.4.3: the one held stays
@@ -390,8 +390,12 @@ func (c *chain) delegated(ctx context.Context, kind pack.Kind, name, file string
 		return err
 	}
 	if m, err := parse[metadata.TargetsType](held); err == nil && shape(m) == nil {
-		if _, err := update(held); err == nil || isExpired(err) { // it is of the version that is wanted
-			return reasoned(err, release.Expired)
+		_, err := update(held)
+		if err == nil {
+			return nil
+		}
+		if isExpired(err) { // it is of the version that is wanted: another copy would be no younger
+			return c.unexpired(m.Signed.Expires)
 		}
 	}
 	data, err := c.from.get(ctx, item{kind, uint64(meta.Version), fmt.Sprintf("metadata/%d.%s.json", meta.Version, name), maxMetadata})

@@ -34,13 +34,11 @@ var (
 		"lib/b.py": "b", "lib/c.py": "b", "moved.sh": "#!old", "empty": "", "alias.py": "-> app.py"}
 )
 
-// newRepo returns a repository of two modules, whose irrigation has 1.0.
+// newRepo returns a repository of two modules, whose irrigation has 1.0. Everything in it has been published twice.
 func newRepo() *trusttest.Repo {
-	r := trusttest.New(day, trusttest.Ed25519)
-	r.AddModule("irrigation", trusttest.Ed25519("author"))
-	r.AddModule("updater", trusttest.Ed25519("author"))
+	r := before()
 	r.Add("irrigation", "1.0", trusttest.Release{Files: oldFiles})
-	r.Add("updater", "7.0", trusttest.Release{Files: map[string]string{"ota.py": "ota"}})
+	r.Targets.Version++
 	r.Publish()
 	return r
 }
@@ -53,7 +51,8 @@ type device struct {
 	server  *httptest.Server
 	handler *trusttest.Handler
 	client  *web.Client
-	stick   []byte // a bundle; nil: it asks the server
+	tick    time.Duration // that passes at each look at the clock while bytes come
+	stick   []byte        // a bundle; nil: it asks the server
 	keep    []string
 	channel release.Channel
 	kinds   []string
@@ -67,7 +66,10 @@ func newDevice(t testing.TB, r *trusttest.Repo) *device {
 	d := &device{t: t, disk: disktest.New(), now: day, handler: trusttest.NewHandler(r), kinds: []string{"linux", "linux/arm64"}}
 	d.server = httptest.NewServer(d.handler)
 	t.Cleanup(d.server.Close)
-	d.client = web.New(web.Options{Tries: 1, Now: func() time.Time { return d.now }})
+	d.client = web.New(web.Options{Tries: 1, Now: func() time.Time {
+		d.now = d.now.Add(d.tick)
+		return d.now
+	}})
 	t.Cleanup(d.client.Close)
 	_, err := trust.NewStore(d.disk).Install(r.Files["metadata/1.root.json"], false)
 	must(t, err)

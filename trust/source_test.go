@@ -28,8 +28,8 @@ func TestUpdate(t *testing.T) {
 		update  []string
 	}{
 		"single requests": {false,
-			[]string{"metadata/timestamp.json", "bundles/irrigation/stable.bundle", "metadata/2.root.json", "metadata/1.snapshot.json", "metadata/1.targets.json", "metadata/1.irrigation.json", "targets/", "files/", "files/", "files/", "files/"},
-			[]string{"metadata/timestamp.json", "bundles/irrigation/stable/1.0.bundle", "metadata/2.root.json", "metadata/2.snapshot.json", "metadata/2.irrigation.json", "targets/", "files/", "files/"}},
+			[]string{"metadata/timestamp.json", "bundles/irrigation/stable.bundle", "metadata/2.root.json", "metadata/2.snapshot.json", "metadata/2.targets.json", "metadata/2.irrigation.json", "targets/", "files/", "files/", "files/", "files/"},
+			[]string{"metadata/timestamp.json", "bundles/irrigation/stable/1.0.bundle", "metadata/2.root.json", "metadata/3.snapshot.json", "metadata/3.irrigation.json", "targets/", "files/", "files/"}},
 		"bundles": {true,
 			[]string{"metadata/timestamp.json", "bundles/irrigation/stable.bundle"},
 			[]string{"metadata/timestamp.json", "bundles/irrigation/stable/1.0.bundle"}},

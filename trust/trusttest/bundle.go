@@ -30,9 +30,11 @@ func (r *Repo) Bundle(module, version string, installed *release.Manifest) []byt
 		}
 		section(pack.Root, n, root)
 	}
-	timestamp := r.Files["metadata/timestamp.json"]
+	timestamp, there := r.Files["metadata/timestamp.json"]
 	said := glance(timestamp)
-	section(pack.Timestamp, max(said.Version, 1), timestamp)
+	if there {
+		section(pack.Timestamp, max(said.Version, 1), timestamp)
+	}
 	put := func(kind pack.Kind, name string, number int64) report {
 		data, there := r.Files[fmt.Sprintf("metadata/%d.%s.json", number, name)]
 		if there {
