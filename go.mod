@@ -60,6 +60,7 @@ require github.com/oasdiff/yaml3 v0.0.14 // indirect
 require github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect
 
 require (
+	filippo.io/hpke v0.4.0 // indirect
 	github.com/cenkalti/backoff/v5 v5.0.3 // indirect
 	github.com/google/go-containerregistry v0.20.7 // indirect
 	github.com/gorilla/websocket v1.5.3 // indirect
@@ -75,6 +76,7 @@ require (
 require github.com/godbus/dbus/v5 v5.2.4
 
 require (
+	filippo.io/age v1.3.2
 	github.com/klauspost/compress v1.20.3
 	github.com/secure-systems-lab/go-securesystemslib v0.11.0
 	github.com/theupdateframework/go-tuf/v2 v2.4.2

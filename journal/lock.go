@@ -11,8 +11,8 @@ import (
 	"moult/fault"
 )
 
-// ErrBusy means that another run works on the device.
-var ErrBusy = errors.New("another run is at work on this device")
+// ErrBusy means that another run works on the device, or on whatever else was locked.
+var ErrBusy = errors.New("another run is at work")
 
 // Lock keeps other runs away from the device whose directory is root, until it is let go or the process ends,
 // however it ends: the kernel holds it. Where another run has it, the error is ErrBusy and names its process.
@@ -24,7 +24,12 @@ func LockAs(root, name string) (unlock func(), err error) {
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return nil, err
 	}
-	f, err := os.OpenFile(filepath.Join(dir, name), os.O_RDWR|os.O_CREATE, 0o644)
+	return LockFile(filepath.Join(dir, name), "this device")
+}
+
+// LockFile does the same by any file, which it makes where there is none; what is locked is said in words.
+func LockFile(name, what string) (unlock func(), err error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +38,7 @@ func LockAs(root, name string) (unlock func(), err error) {
 		holder := make([]byte, 20)
 		n, _ := f.Read(holder)
 		f.Close()
-		return nil, fault.Hint(fmt.Errorf("%w (process %s)", ErrBusy, strings.TrimSpace(string(holder[:n]))), "wait for it to end, and try again")
+		return nil, fault.Hint(fmt.Errorf("%w on %s (process %s)", ErrBusy, what, strings.TrimSpace(string(holder[:n]))), "wait for it to end, and try again")
 	}
 	if err != nil {
 		f.Close()

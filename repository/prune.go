@@ -153,7 +153,7 @@ func (t Target) Release() release.Release {
 
 // sweep removes the files and manifests that no metadata in the folder names.
 func (r *Repository) sweep(ctx context.Context, pruned *Pruned) error {
-	named, err := r.named()
+	named, err := r.named(metadataDir)
 	if err != nil {
 		return err
 	}
@@ -165,9 +165,9 @@ func (r *Repository) sweep(ctx context.Context, pruned *Pruned) error {
 	return nil
 }
 
-// named lists the manifests and files that any role in the metadata's folder names, by their paths.
-func (r *Repository) named() (map[string]bool, error) {
-	entries, err := r.disk.ReadDir(metadataDir)
+// named lists the manifests and files that any role in a folder of metadata names, by their paths.
+func (v *View) named(dir string) (map[string]bool, error) {
+	entries, err := v.disk.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -177,7 +177,7 @@ func (r *Repository) named() (map[string]bool, error) {
 		if !isRole {
 			continue
 		}
-		role, err := load[metadata.TargetsType](r.disk, metadataDir, e.Name(), maxMetadata)
+		role, err := load[metadata.TargetsType](v.disk, dir, e.Name(), maxMetadata)
 		if err != nil {
 			return nil, err
 		}
@@ -189,7 +189,7 @@ func (r *Repository) named() (map[string]bool, error) {
 			if named[t.path()] {
 				continue
 			}
-			m, err := r.manifest(t)
+			m, err := v.manifest(t)
 			if err != nil {
 				return nil, err
 			}

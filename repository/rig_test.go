@@ -62,7 +62,14 @@ func ring(t testing.TB, keys ...crypto.Signer) repository.Ring {
 
 func newRig(t testing.TB, kind repository.Kind) *rig {
 	t.Helper()
-	r := &rig{t: t, disk: disktest.New(), now: start, root: newKey(t, kind), online: newKey(t, kind)}
+	return newRigOn(t, disktest.Disk{}, kind)
+}
+
+func newRigOn(t testing.TB, on disktest.Disk, kind repository.Kind) *rig {
+	t.Helper()
+	d := disktest.New()
+	d.NoExchange, d.NoLinks = on.NoExchange, on.NoLinks
+	r := &rig{t: t, disk: d, now: start, root: newKey(t, kind), online: newKey(t, kind)}
 	r.keys = ring(t, r.root, r.online)
 	_, err := repository.Init(r.disk, r.clock, r.keys, repository.Plan{Root: []crypto.PublicKey{r.root.Public()}, Online: []crypto.PublicKey{r.online.Public()}})
 	must(t, err)
@@ -127,6 +134,15 @@ func newDevice(t testing.TB, d disk.Reader) *device {
 	anchor, err := disk.ReadFile(d, "metadata/1.root.json", 1<<20)
 	must(t, err)
 	return &device{t.TempDir(), anchor}
+}
+
+// rootVersion is that of the root that it trusts.
+func (c *device) rootVersion() int64 {
+	root, err := new(metadata.Metadata[metadata.RootType]).FromBytes(c.anchor)
+	if err != nil {
+		return 0
+	}
+	return root.Signed.Version
 }
 
 // read refreshes over a repository as it stands, and returns the tree of a module's release; nil where the role has none.

@@ -3,6 +3,7 @@ package repository
 import (
 	"context"
 	"crypto"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,6 +28,9 @@ type Rotation struct {
 	Remove    []string // ids, or the beginnings of ids that no other key of the role has
 	Threshold int      // 0: as it is
 }
+
+// ErrNoSuchKey means that a role has no key, or not just one, whose id begins as was said.
+var ErrNoSuchKey = errors.New("there is no such key")
 
 // Rotate changes keys as TUF prescribes: a new root is signed by the threshold of the one before and by its own, and what has
 // too few good signatures then is signed anew. It returns the roles that were signed.
@@ -139,7 +143,7 @@ func onlyID(start string, ids []string) (string, error) {
 		for i, id := range ids {
 			short[i] = Short(id)
 		}
-		return "", fault.Hint(fmt.Errorf("got %q, which begins %d keys of the role, want one", start, len(found)), "its keys are "+strings.Join(short, ", "))
+		return "", fault.Hint(fmt.Errorf("%w: got %q, which begins %d of the role's, want one", ErrNoSuchKey, start, len(found)), "its keys are "+strings.Join(short, ", "))
 	}
 	return found[0], nil
 }

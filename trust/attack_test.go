@@ -468,7 +468,10 @@ func TestAttacks(t *testing.T) {
 			if a.only != "" && a.only != way {
 				continue
 			}
-			t.Run(a.name+"/"+way, func(t *testing.T) { a.play(t, way) })
+			t.Run(a.name+"/"+way, func(t *testing.T) {
+				t.Parallel()
+				a.play(t, way)
+			})
 		}
 	}
 }

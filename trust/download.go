@@ -55,7 +55,9 @@ func (s shelf) find(name string) *label {
 	if err != nil || json.Unmarshal(data, &l) != nil || l.Path != name || !info.Mode().IsRegular() || info.Size() == 0 {
 		return nil
 	}
-	l.have = info.Size()
+	if l.have = info.Size(); l.Total >= 0 && l.have > l.Total {
+		return nil
+	}
 	return &l
 }
 
@@ -85,7 +87,14 @@ func (s shelf) begin(l label) (disk.File, error) {
 	if err := disk.WriteFile(s.disk, s.label(), data, 0o644); err != nil {
 		return nil, err
 	}
-	return s.disk.Create(s.part(), 0o644)
+	f, err := s.disk.Create(s.part(), 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.disk.SyncDir(DownloadDir); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 // download is a bundle on its way: first the bytes that are kept, then those that come, which are kept in turn.
@@ -108,7 +117,9 @@ func openDownload(ctx context.Context, site Site, s shelf, name string, whole bo
 	l := s.find(name)
 	d := &download{shelf: s, left: limit}
 	if l != nil && whole {
-		return d, d.replay(l)
+		err := d.replay(l)
+		d.resumed = false
+		return d, err
 	}
 	var ask Ask
 	if l != nil && isStrong(l.ETag) {

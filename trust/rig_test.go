@@ -3,6 +3,7 @@ package trust_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"io/fs"
@@ -172,3 +173,5 @@ func must(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+func digestOf(data []byte) [32]byte { return sha256.Sum256(data) }
