@@ -117,9 +117,7 @@ func openDownload(ctx context.Context, site Site, s shelf, name string, whole bo
 	l := s.find(name)
 	d := &download{shelf: s, left: limit}
 	if l != nil && whole {
-		err := d.replay(l)
-		d.resumed = false
-		return d, err
+		return d, d.replay(l)
 	}
 	var ask Ask
 	if l != nil && isStrong(l.ETag) {

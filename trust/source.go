@@ -46,8 +46,9 @@ type Source struct {
 	store *Store
 	shelf shelf
 
-	bundles []string // that may suit the device, the best first; those that turned out to be of no use are taken out
-	whole   string   // the bundle that this run has read to its end
+	bundles  []string // that may suit the device, the best first; those that turned out to be of no use are taken out
+	whole    string   // the bundle that this run has read to its end
+	doubtful bool     // a part of it was kept of an earlier run
 }
 
 var _ release.Source = (*Source)(nil)
@@ -185,7 +186,7 @@ func (s *Source) setAside(d *download, f *feed) error {
 	case err == nil:
 		var whole bool
 		if whole, err = d.finish(); whole {
-			s.whole = s.bundles[0]
+			s.whole, s.doubtful = s.bundles[0], d.resumed
 		}
 	default:
 		err = errors.Join(err, d.Close())
@@ -207,6 +208,9 @@ func (s *Source) openBundle(ctx context.Context, limit int64) (*download, *feed,
 		}
 		if err != nil {
 			return nil, nil, err
+		}
+		if s.whole == name {
+			d.resumed = s.doubtful
 		}
 		f, _, err := openFeed(d, s.opt.Module)
 		if err != nil {
