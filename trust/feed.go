@@ -124,18 +124,25 @@ func (a *answered) get(ctx context.Context, it item) ([]byte, error) {
 	return a.fetcher.get(ctx, it)
 }
 
-// glance is what a timestamp says before anything of it is proven: enough to choose what to ask for.
-type glance struct{ version, snapshot uint64 }
+// glance is what metadata says before anything of it is proven: enough to choose what to ask for.
+type glance struct {
+	version uint64
+	names   map[string]uint64 // of what it names
+}
 
-func peek(timestamp []byte) glance {
-	var t struct {
+func peek(data []byte) glance {
+	var m struct {
 		Signed struct {
 			Version uint64
 			Meta    map[string]struct{ Version uint64 }
 		}
 	}
-	if json.Unmarshal(timestamp, &t) != nil {
+	if json.Unmarshal(data, &m) != nil {
 		return glance{}
 	}
-	return glance{t.Signed.Version, t.Signed.Meta["snapshot.json"].Version}
+	g := glance{m.Signed.Version, map[string]uint64{}}
+	for name, file := range m.Signed.Meta {
+		g.names[name] = file.Version
+	}
+	return g
 }

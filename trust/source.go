@@ -84,10 +84,6 @@ func (s *Source) Latest(ctx context.Context, q release.Query) (release.Answer, e
 	if err != nil {
 		return release.Answer{}, explain(missing(err))
 	}
-	held, err := s.store.load(timestampFile)
-	if err != nil {
-		return release.Answer{}, err
-	}
 	if timestamp == nil { // not modified
 		if c, err := s.walk(ctx, nowhere{}); err == nil {
 			return s.answer(c, q, q.Memo)
@@ -96,7 +92,7 @@ func (s *Source) Latest(ctx context.Context, q release.Query) (release.Answer, e
 			return release.Answer{}, explain(missing(err))
 		}
 	}
-	c, err := s.refresh(ctx, timestamp, peek(timestamp).snapshot != peek(held).snapshot)
+	c, err := s.refresh(ctx, timestamp, !s.holds(timestamp))
 	if err != nil {
 		return release.Answer{}, err
 	}
@@ -107,6 +103,15 @@ func (s *Source) Latest(ctx context.Context, q release.Query) (release.Answer, e
 		}
 	}
 	return s.answer(c, q, remember)
+}
+
+// holds reports whether what is held seems to be all that a timestamp leads to. Then a bundle would bring nothing.
+func (s *Source) holds(timestamp []byte) bool {
+	snapshot, err := s.store.load(snapshotFile)
+	role, failed := s.store.load(roleFile(s.opt.Module))
+	at := peek(snapshot)
+	return err == nil && failed == nil && at.version == peek(timestamp).names["snapshot.json"] && at.version > 0 &&
+		at.names[s.opt.Module+".json"] == peek(role).version
 }
 
 func (s *Source) walk(ctx context.Context, from fetcher) (*chain, error) {
