@@ -176,31 +176,37 @@ func (v *View) writeMetadata(w *pack.Writer, g *generation, module string) error
 	return nil
 }
 
-// madeFor returns what a bundle's metadata was when it was made, as text; "" where it cannot be read.
+// madeFor returns the module that a bundle says it is for, and what the metadata was when it was made, as a mark; "" where it cannot be read.
 // A bundle is as good as new while the root, targets and the module's role are the same: the timestamp and the snapshot a device asks for anyway.
-func (v *View) madeFor(name string) string {
+func (v *View) madeFor(name string) (module, made string) {
 	f, err := v.disk.Open(name)
 	if err != nil {
-		return ""
+		return "", ""
 	}
 	defer f.Close()
 	b, err := pack.OpenBundle(f)
 	if err != nil {
-		return ""
+		return "", ""
 	}
 	root, targets := uint64(1), uint64(0)
 	for {
 		s, err := b.Next()
 		if err != nil {
-			return ""
+			return "", ""
 		}
 		switch s.Kind {
+		case pack.Module:
+			body, err := b.Body(release.MaxModule)
+			if err != nil {
+				return "", ""
+			}
+			module = string(body)
 		case pack.Root:
 			root = s.Number
 		case pack.Targets:
 			targets = s.Number
 		case pack.Role:
-			return mark(b.Window(), int64(root), int64(targets), int64(s.Number))
+			return module, mark(b.Window(), int64(root), int64(targets), int64(s.Number))
 		}
 	}
 }

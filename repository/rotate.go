@@ -39,9 +39,6 @@ func (r *Repository) Rotate(ctx context.Context, keys Keys, change Rotation) ([]
 	if err != nil {
 		return nil, fmt.Errorf("rotate the keys of %s: %w", change.Role, err)
 	}
-	if len(signed) == 0 {
-		return nil, nil
-	}
 	return signed, r.follow(ctx)
 }
 

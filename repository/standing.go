@@ -66,7 +66,7 @@ func (r *Repository) bundle(ctx context.Context) error {
 		mark := mark(r.settings.Window, g.version(Root), g.version(Targets), g.version(module))
 		for _, s := range standingOf(module, targets) {
 			wanted[s.name] = true
-			if r.madeFor(s.name) == mark {
+			if of, made := r.madeFor(s.name); of == module && made == mark {
 				continue
 			}
 			if err := r.makeStanding(ctx, g, s); err != nil {

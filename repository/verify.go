@@ -178,13 +178,23 @@ func (c *checker) module(g *generation, module string, progress func(Target)) {
 		if to == nil || s.from != nil && from == nil {
 			continue // told already
 		}
-		if err := c.bundle(s, to, from); errors.Is(err, fs.ErrNotExist) {
-			c.report.warn("%s: is not there: moult repo sign makes it", s.name)
-		} else if err != nil {
-			c.report.found(fmt.Errorf("%s: %w", s.name, err))
-		} else if c.madeFor(s.name) != want {
-			c.report.warn("%s: was made for older metadata: moult repo sign makes it anew", s.name)
-		}
+		c.standing(s, want, to, from)
+	}
+}
+
+// standing checks a bundle that stands in the repository. One that was made for older metadata is of little use, and does no harm.
+func (c *checker) standing(s standing, want string, to, from *release.Manifest) {
+	if there, err := disk.Exists(c.disk, s.name); err == nil && !there {
+		c.report.warn("%s: is not there: moult repo sign makes it", s.name)
+		return
+	}
+	of, made := c.madeFor(s.name)
+	if of == s.to.Module && made != "" && made != want {
+		c.report.warn("%s: was made for older metadata: moult repo sign makes it anew", s.name)
+		return
+	}
+	if err := c.bundle(s, to, from); err != nil {
+		c.report.found(fmt.Errorf("%s: %w", s.name, err))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -60,7 +61,7 @@ A module that is new needs the root's keys.
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.version, "version", "", "of a folder: the release's version")
-	flags.StringVar(&f.source, "source", "", "of a folder: the URL of the repository that it came from")
+	flags.StringVar(&f.source, "source", "", "the URL of the repository that it came from (default: that of --from, where it is one)")
 	flags.StringVar(&f.commit, "commit", "", "of a folder: the commit that it came from")
 	flags.StringVar(&f.from, "from", "", "a repository on GitHub, Gitea, Forgejo, GitLab, or any git repository (token: MOULT_TOKEN)")
 	flags.StringVar(&f.tag, "tag", "", "with --from: the release (default: the newest of the channel)")
@@ -77,7 +78,7 @@ A module that is new needs the root's keys.
 
 // fit refuses flags that do not go together.
 func (f *addFlags) fit(flags *pflag.FlagSet, args []string) error {
-	folder, source := []string{"version", "source", "commit"}, []string{"tag", "channel", "dir", "asset", "forge"}
+	folder, source := []string{"version", "commit"}, []string{"tag", "channel", "dir", "asset", "forge"}
 	switch {
 	case len(args) == 2 && f.from != "":
 		return fmt.Errorf("got the folder %s and --from, want one of them", args[1])
@@ -129,7 +130,10 @@ func (r *repo) runAdd(ctx context.Context, f addFlags, args []string) error {
 			return fmt.Errorf("--from: %w", err)
 		}
 		defer s.close()
-		head.Version, head.Commit, head.Repository = s.release.Version, s.release.Commit, s.url
+		head.Version, head.Commit = s.release.Version, s.release.Commit
+		if head.Repository == "" {
+			head.Repository = s.url
+		}
 		head.Prerelease = head.Prerelease || s.release.Prerelease
 		told, ended := r.Received(args[0])
 		defer ended()
@@ -197,7 +201,7 @@ func (r *repo) source(ctx context.Context, f addFlags, module string) (o origin,
 		return o, err
 	}
 	client := web.New(web.Options{Version: r.Version()})
-	o = origin{url: f.from, want: release.Want{Dir: m.Dir, Asset: m.Asset}, close: func() { client.Close(); os.RemoveAll(temp) }}
+	o = origin{want: release.Want{Dir: m.Dir, Asset: m.Asset}, close: func() { client.Close(); os.RemoveAll(temp) }}
 	if o.source, err = (device.Origin{Config: c, Client: client, Linked: r.Linked(), Temp: temp}).Source(ctx, m); err == nil {
 		var answer release.Answer
 		answer, err = o.source.Latest(ctx, release.Query{Channel: channel})
@@ -205,6 +209,9 @@ func (r *repo) source(ctx context.Context, f addFlags, module string) (o origin,
 	}
 	if err != nil {
 		o.close()
+	}
+	if strings.Contains(f.from, "://") { // a folder of this computer is nobody else's business
+		o.url = f.from
 	}
 	return o, err
 }

@@ -34,10 +34,11 @@ type repo struct {
 	keys []string // files
 	from string   // the folder of keys
 	ring *keyfile.Ring
+	said map[string]string // passphrases, by the files that they unlock: nobody is asked twice
 }
 
 func repoCommand(s *command.Shell) *cobra.Command {
-	r := &repo{Shell: s}
+	r := &repo{Shell: s, said: map[string]string{}}
 	cmd := &cobra.Command{
 		Use:   "repo",
 		Short: "Publish signed releases, as files for any web server",
@@ -161,7 +162,15 @@ func (r *repo) collect() error {
 }
 
 // passphrase asks for a key's passphrase.
-func (r *repo) passphrase(name string) (string, error) { return askPassphrase(r.Shell, name, false) }
+func (r *repo) passphrase(name string) (text string, err error) {
+	if text, known := r.said[name]; known {
+		return text, nil
+	}
+	if text, err = askPassphrase(r.Shell, name, false); err == nil {
+		r.said[name] = text
+	}
+	return text, err
+}
 
 // askPassphrase asks at the terminal, twice for a new one; or takes what the environment says.
 func askPassphrase(s *command.Shell, name string, isNew bool) (string, error) {
