@@ -35,8 +35,6 @@ type attack struct {
 	only   string
 }
 
-var thief = trusttest.Ed25519("thief")
-
 // resign publishes what is signed anew by everyone who may.
 func resign(h *trusttest.Repo) { h.PublishSnapshot() }
 
@@ -90,21 +88,21 @@ func attacks() []attack {
 		{name: "arbitrary software: a file's bytes", do: func(h *trusttest.Repo) { garble(h, file(h, newFiles["app.py"])) }, want: release.BadHash},
 		{name: "arbitrary software: a manifest's bytes", do: func(h *trusttest.Repo) { garble(h, manifestFile(h)) }, want: release.BadHash},
 		{name: "arbitrary software: a role of a thief's", at: "role-irrigation.json", want: release.BadSignature, do: func(h *trusttest.Repo) {
-			h.Signers["irrigation"] = []trusttest.Key{thief}
+			h.Signers["irrigation"] = []trusttest.Key{h.Key("thief")}
 			h.PutRole("irrigation")
 		}},
 		{name: "arbitrary software: targets of a thief's", at: "targets.json", want: release.BadSignature, do: func(h *trusttest.Repo) {
-			h.Signers["targets"] = []trusttest.Key{thief}
+			h.Signers["targets"] = []trusttest.Key{h.Key("thief")}
 			h.Targets.Version++
 			h.PutTargets()
 			resign(h)
 		}},
 		{name: "arbitrary software: a snapshot of a thief's", at: "snapshot.json", want: release.BadSignature, do: func(h *trusttest.Repo) {
-			h.Signers["snapshot"] = []trusttest.Key{thief}
+			h.Signers["snapshot"] = []trusttest.Key{h.Key("thief")}
 			h.PutSnapshot()
 		}},
 		{name: "arbitrary software: a timestamp of a thief's", at: "timestamp.json", want: release.BadSignature, do: func(h *trusttest.Repo) {
-			h.Signers["timestamp"] = []trusttest.Key{thief}
+			h.Signers["timestamp"] = []trusttest.Key{h.Key("thief")}
 			h.PutTimestamp()
 		}},
 		{name: "arbitrary software: a timestamp without a signature", at: "timestamp.json", want: release.BadSignature, do: func(h *trusttest.Repo) {
@@ -140,7 +138,7 @@ func attacks() []attack {
 			h.PutTimestamp()
 		}},
 		{name: "freeze: all that was seen, a month later", at: "timestamp.json", want: release.Expired, clock: func(now time.Time) time.Time { return now.Add(40 * 24 * time.Hour) },
-			do: func(h *trusttest.Repo) { *h = *newRepo() }, after: func(r *trusttest.Repo) { r.Now = r.Now.Add(40 * 24 * time.Hour) }},
+			do: func(h *trusttest.Repo) { *h = *newRepo(h.Key) }, after: func(r *trusttest.Repo) { r.Now = r.Now.Add(40 * 24 * time.Hour) }},
 		{name: "freeze: the snapshot", at: "snapshot.json", want: release.Expired, do: func(h *trusttest.Repo) {
 			h.Snapshot.Expires = h.Now.Add(-time.Hour)
 			h.PutSnapshot()
@@ -168,25 +166,25 @@ func attacks() []attack {
 		}},
 		// Rollback.
 		{name: "rollback: the root", at: "root.json", do: func(h *trusttest.Repo) { h.Files["metadata/2.root.json"] = h.Files["metadata/1.root.json"] }, want: release.Rollback},
-		{name: "rollback: all that stood there before", at: "timestamp.json", do: func(h *trusttest.Repo) { *h = *before() }, want: release.Rollback},
+		{name: "rollback: all that stood there before", at: "timestamp.json", do: func(h *trusttest.Repo) { *h = *before(h.Key) }, want: release.Rollback},
 		{name: "rollback: the timestamp", at: "timestamp.json", want: release.Rollback, do: func(h *trusttest.Repo) {
-			h.Timestamp.Version = before().Timestamp.Version
+			h.Timestamp.Version = before(h.Key).Timestamp.Version
 			h.PutTimestamp()
 		}},
 		{name: "rollback: the snapshot that the timestamp names", at: "timestamp.json", want: release.Rollback, do: func(h *trusttest.Repo) {
-			h.Timestamp.Meta["snapshot.json"].Version = before().Snapshot.Version
+			h.Timestamp.Meta["snapshot.json"].Version = before(h.Key).Snapshot.Version
 			h.PutTimestamp()
 		}},
 		{name: "rollback: the role that the snapshot names", at: "snapshot.json", want: release.Rollback, do: func(h *trusttest.Repo) {
-			h.Snapshot.Meta["irrigation.json"].Version = before().Roles["irrigation"].Version
+			h.Snapshot.Meta["irrigation.json"].Version = before(h.Key).Roles["irrigation"].Version
 			h.PutSnapshot()
 		}},
 		{name: "rollback: another module's role", at: "snapshot.json", want: release.Rollback, do: func(h *trusttest.Repo) {
-			h.Snapshot.Meta["updater.json"].Version = before().Roles["updater"].Version
+			h.Snapshot.Meta["updater.json"].Version = before(h.Key).Roles["updater"].Version
 			h.PutSnapshot()
 		}},
 		{name: "rollback: targets that the snapshot names", at: "snapshot.json", want: release.Rollback, do: func(h *trusttest.Repo) {
-			h.Snapshot.Meta["targets.json"].Version = before().Targets.Version
+			h.Snapshot.Meta["targets.json"].Version = before(h.Key).Targets.Version
 			h.PutSnapshot()
 		}},
 		{name: "rollback: a role that is gone", at: "snapshot.json", want: release.Rollback, do: func(h *trusttest.Repo) {
@@ -195,25 +193,25 @@ func attacks() []attack {
 		}},
 		// Fast-forward: nothing is refused, as the stolen keys are good ones; the repository recovers by a new root.
 		{name: "fast-forward of the versions, and recovery", do: func(h *trusttest.Repo) {
-			*h = *newRepo()
+			*h = *newRepo(h.Key)
 			h.Snapshot.Version, h.Timestamp.Version = 1<<40, 1<<40
 			h.Roles["irrigation"].Version = 1 << 40
 			h.PutRole("irrigation")
 			resign(h)
 		}, after: newKeys},
 		{name: "fast-forward of the time, and recovery", do: func(h *trusttest.Repo) {
-			*h = *newRepo()
+			*h = *newRepo(h.Key)
 			h.Now = h.Now.Add(5 * trusttest.Life)
 			h.Targets.Version++
 			h.Publish()
 		}, after: newKeys},
 		// Mix-and-match.
 		{name: "mix-and-match: the snapshot", at: "snapshot.json", want: release.Mismatch, do: func(h *trusttest.Repo) {
-			old := newRepo()
+			old := newRepo(h.Key)
 			h.Files[versioned("snapshot", h.Snapshot.Version)] = old.Files[versioned("snapshot", old.Snapshot.Version)]
 		}},
 		{name: "mix-and-match: the role", at: "role-irrigation.json", want: release.Mismatch, do: func(h *trusttest.Repo) {
-			old := newRepo()
+			old := newRepo(h.Key)
 			h.Files[versioned("irrigation", h.Roles["irrigation"].Version)] = old.Files[versioned("irrigation", old.Roles["irrigation"].Version)]
 		}},
 		{name: "mix-and-match: targets", at: "targets.json", want: release.Mismatch, do: func(h *trusttest.Repo) {
@@ -262,10 +260,10 @@ func attacks() []attack {
 			h.PutRole("irrigation")
 		}},
 		{name: "duplicate key ids: one key under two ids", at: "role-irrigation.json", want: release.BadSignature, do: func(h *trusttest.Repo) {
-			again := trusttest.Ed25519("author")
+			again := h.Key("author")
 			again.ID = strings.Repeat("a", 64)
 			twoOf(h, "author", again.ID)
-			h.Signers["irrigation"] = []trusttest.Key{trusttest.Ed25519("author"), again}
+			h.Signers["irrigation"] = []trusttest.Key{h.Key("author"), again}
 			h.PutRole("irrigation")
 		}},
 		{name: "revoked key: the timestamp's", at: "timestamp.json", want: release.BadSignature, do: func(h *trusttest.Repo) {
@@ -275,7 +273,7 @@ func attacks() []attack {
 			h.PublishTimestamp()
 		}, after: newKeys},
 		{name: "revoked key: the author's", at: "role-irrigation.json", want: release.BadSignature, do: func(h *trusttest.Repo) {
-			key := trusttest.Ed25519("author-2")
+			key := h.Key("author-2")
 			h.Targets.Delegations.Keys[key.ID] = key.Public
 			h.Targets.Delegations.Roles[0].KeyIDs = []string{key.ID}
 			h.Targets.Version++
@@ -288,13 +286,13 @@ func attacks() []attack {
 		}},
 		{name: "root rotation: the old key did not sign", at: "root.json", want: release.BadSignature, do: func(h *trusttest.Repo) {
 			h.Root.Version = 2
-			h.Allow("root", 1, thief)
-			h.Signers["root"] = []trusttest.Key{thief}
+			h.Allow("root", 1, h.Key("thief"))
+			h.Signers["root"] = []trusttest.Key{h.Key("thief")}
 			h.PutRoot()
 		}},
 		{name: "root rotation: the new key did not sign", at: "root.json", want: release.BadSignature, do: func(h *trusttest.Repo) {
 			h.Root.Version = 2
-			h.Allow("root", 1, thief)
+			h.Allow("root", 1, h.Key("thief"))
 			h.PutRoot()
 		}},
 		{name: "root rotation: a role without a key", at: "root.json", want: release.Untrusted, do: func(h *trusttest.Repo) {
@@ -398,10 +396,10 @@ func malformations() []attack {
 }
 
 // before is the repository as it was a step before the device's first update.
-func before() *trusttest.Repo {
-	r := trusttest.New(day, trusttest.Ed25519)
-	r.AddModule("irrigation", trusttest.Ed25519("author"))
-	r.AddModule("updater", trusttest.Ed25519("author"))
+func before(key func(string) trusttest.Key) *trusttest.Repo {
+	r := trusttest.New(day, key)
+	r.AddModule("irrigation")
+	r.AddModule("updater")
 	r.Add("updater", "7.0", trusttest.Release{Files: map[string]string{"ota.py": "ota"}})
 	r.Publish()
 	return r
@@ -409,7 +407,7 @@ func before() *trusttest.Repo {
 
 // twoOf delegates irrigation to two keys, both of which must sign, while one does. The second may stand under another id.
 func twoOf(h *trusttest.Repo, second, id string) {
-	key := trusttest.Ed25519(second)
+	key := h.Key(second)
 	if id == "" {
 		id = key.ID
 	}
@@ -423,7 +421,7 @@ func twoOf(h *trusttest.Repo, second, id string) {
 // newKeys publishes a root with new keys of timestamp and snapshot.
 func newKeys(r *trusttest.Repo) {
 	for _, role := range []string{"timestamp", "snapshot"} {
-		key := trusttest.Ed25519(role + "-2")
+		key := r.Key(role + "-2")
 		r.Signers[role] = []trusttest.Key{key}
 		r.Allow(role, 1, key)
 	}
@@ -477,7 +475,7 @@ func TestAttacks(t *testing.T) {
 }
 
 func (a attack) play(t *testing.T, way string) {
-	first := newRepo()
+	first := newRepo(trusttest.Ed25519)
 	d := newDevice(t, first)
 	d.mustUpdate("1.0", oldFiles)
 	trusted, honest := d.trusted(), second(first)

@@ -76,7 +76,7 @@ func (c *cutting) do(w http.ResponseWriter, req *http.Request) bool {
 
 // TestResume cuts a bundle's download every 4 KB: each try goes on where the one before ended, whatever happened in between.
 func TestResume(t *testing.T) {
-	first := newRepo()
+	first := newRepo(trusttest.Ed25519)
 	for name, between := range map[string]func(d *device){
 		"the program goes on":     func(*device) {},
 		"the power goes":          func(d *device) { d.disk = d.disk.Crash(disktest.LoseUnsynced, 0) },
@@ -117,7 +117,7 @@ func TestResume(t *testing.T) {
 
 // TestResumeElsewhere goes on with a bundle that another served than began it.
 func TestResumeElsewhere(t *testing.T) {
-	first := newRepo()
+	first := newRepo(trusttest.Ed25519)
 	for name, test := range map[string]struct {
 		change func(c *cutting, d *device)
 		want   int // answers with the bundle after the first
@@ -180,7 +180,7 @@ func zeros(t *testing.T, d disk.Disk, name string) {
 
 // TestPartialBundle cuts a bundle on a stick at every byte: it is refused, and nothing changes but what was proven by then.
 func TestPartialBundle(t *testing.T) {
-	first := newRepo()
+	first := newRepo(trusttest.Ed25519)
 	d := newDevice(t, first)
 	d.mustUpdate("1.0", oldFiles)
 	next := second(first)
@@ -213,7 +213,7 @@ func TestPartialBundle(t *testing.T) {
 
 // TestBadBundleOnServer garbles a bundle where the files beside it are good: the update does without.
 func TestBadBundleOnServer(t *testing.T) {
-	first := newRepo()
+	first := newRepo(trusttest.Ed25519)
 	next := second(first)
 	next.PutBundles("irrigation", "stable", "1.1", "1.0")
 	whole := next.Files[bundlePath]

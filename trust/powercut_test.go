@@ -9,12 +9,13 @@ import (
 	"moult/disk/disktest"
 	"moult/release"
 	"moult/trust"
+	"moult/trust/trusttest"
 )
 
 // TestPowerCutOfTheStore cuts the power before each operation of an update, loses what was not synced in each way, and then serves
 // what is older than all that the device ever verified: it is refused for what it is, and the update works after.
 func TestPowerCutOfTheStore(t *testing.T) {
-	first := newRepo()
+	first := newRepo(trusttest.Ed25519)
 	next := second(first)
 	next.Root.Version = 2
 	next.PutRoot()
@@ -43,7 +44,7 @@ func TestPowerCutOfTheStore(t *testing.T) {
 				}
 			}
 			found[fmt.Sprint(len(trusted["root.json"]), trusted["timestamp.json"] == string(next.Files["metadata/timestamp.json"]))]++
-			d.handler.Serve(before())
+			d.handler.Serve(before(trusttest.Ed25519))
 			if _, err := d.update(); release.ReasonOf(err) != release.Rollback {
 				t.Errorf("%s: something older: got %v, want it refused", where, err)
 			}
@@ -61,7 +62,7 @@ func TestPowerCutOfTheStore(t *testing.T) {
 
 // TestWornStore loses or spoils one file of the store: the others, and the floor, still refuse what is older.
 func TestWornStore(t *testing.T) {
-	first := newRepo()
+	first := newRepo(trusttest.Ed25519)
 	d := newDevice(t, first)
 	d.mustUpdate("1.0", oldFiles)
 	fresh := d.disk.Copy()
@@ -75,7 +76,7 @@ func TestWornStore(t *testing.T) {
 				if data != nil {
 					must(t, disk.WriteFile(d.disk, where, data, 0o644))
 				}
-				d.handler.Serve(before())
+				d.handler.Serve(before(trusttest.Ed25519))
 				if _, err := d.update(); release.ReasonOf(err) != release.Rollback {
 					t.Errorf("something older: got %v, want it refused", err)
 				}

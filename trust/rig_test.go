@@ -36,8 +36,8 @@ var (
 )
 
 // newRepo returns a repository of two modules, whose irrigation has 1.0. Everything in it has been published twice.
-func newRepo() *trusttest.Repo {
-	r := before()
+func newRepo(key func(string) trusttest.Key) *trusttest.Repo {
+	r := before(key)
 	r.Add("irrigation", "1.0", trusttest.Release{Files: oldFiles})
 	r.Targets.Version++
 	r.Publish()

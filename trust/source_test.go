@@ -20,7 +20,7 @@ func second(r *trusttest.Repo) *trusttest.Repo {
 }
 
 func TestUpdate(t *testing.T) {
-	first := newRepo()
+	first := newRepo(trusttest.Ed25519)
 	next := second(first)
 	for name, test := range map[string]struct {
 		bundles bool

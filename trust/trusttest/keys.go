@@ -37,7 +37,7 @@ func Ed25519(name string) Key {
 //go:embed keys/*.pem
 var keys embed.FS
 
-// RSA returns the checked-in key of a name: root, root-2, timestamp, timestamp-2, snapshot, targets, module.
+// RSA returns the checked-in key of a name: root, timestamp, snapshot, targets, author; timestamp-2, snapshot-2, author-2; thief.
 func RSA(name string) Key {
 	data, err := keys.ReadFile("keys/" + name + ".pem")
 	check(err)

@@ -30,14 +30,19 @@ type Repo struct {
 	Requests  []string                         // that its server was asked: method, path, range
 
 	Manifests map[string]*release.Manifest // by MODULE/VERSION
+
+	key func(name string) Key
 }
+
+// Key returns the key of a name, of the kind that the repository has.
+func (r *Repo) Key(name string) Key { return r.key(name) }
 
 // Life is how long metadata is good for.
 const Life = 30 * 24 * time.Hour
 
 // New returns a repository with a root and no module, in which key gives each role its key by name.
 func New(now time.Time, key func(name string) Key) *Repo {
-	r := &Repo{Now: now, Signers: map[string][]Key{}, Files: map[string][]byte{}, Roles: map[string]*metadata.TargetsType{}, Manifests: map[string]*release.Manifest{}}
+	r := &Repo{Now: now, Signers: map[string][]Key{}, Files: map[string][]byte{}, Roles: map[string]*metadata.TargetsType{}, Manifests: map[string]*release.Manifest{}, key: key}
 	for _, role := range []string{metadata.ROOT, metadata.TIMESTAMP, metadata.SNAPSHOT, metadata.TARGETS} {
 		r.Signers[role] = []Key{key(role)}
 	}
@@ -62,8 +67,9 @@ func (r *Repo) Allow(role string, threshold int, keys ...Key) {
 	r.Root.Roles[role] = &metadata.Role{KeyIDs: ids, Threshold: threshold}
 }
 
-// AddModule delegates a module to a key.
-func (r *Repo) AddModule(module string, key Key) {
+// AddModule delegates a module to the author.
+func (r *Repo) AddModule(module string) {
+	key := r.Key("author")
 	r.Signers[module] = []Key{key}
 	d := r.Targets.Delegations
 	d.Keys[key.ID] = key.Public
