@@ -7,7 +7,7 @@ BUILD    := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 LINT     := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PROGRAMS := moult moult-agent
 
-.PHONY: help build test fast demo bench deps format vet lint cross fuzz clean
+.PHONY: help build test fast demo bench pairs vectors deps format vet lint cross fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -26,6 +26,12 @@ demo: build ## the main job on real input, without a network
 
 bench: deps build ## the figures of docs/benchmarks.md
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+pairs: deps ## bytes of updates between real releases, beside git, rsync, tar.gz and bsdiff (docs/benchmarks.md)
+	$(GO) run ./bench/pairs
+
+vectors: ## write testdata/vectors again
+	$(GO) test ./pack -run Vectors -update
 
 deps: ## install what the tests need: Debian's packages and npm's
 	./scripts/test-deps.sh

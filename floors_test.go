@@ -32,7 +32,7 @@ var floors = map[string]int{
 	"config": adapter, "journal": adapter, "slot": adapter, "source": adapter, "trust": adapter, "keyfile": adapter,
 	"agent/mqtt": adapter, "agent/process": adapter, "agent/led": adapter, "agent/wifi": adapter, "agent/systemd": adapter,
 	"agent/bustest": adapter,
-	"cmd":           program,
+	"cmd":           program, "bench": program,
 }
 
 // neighbours are the imports within a floor that are meant, each with its reason. On the ground and among programs all are.
@@ -41,6 +41,7 @@ var neighbours = map[string]string{
 	"source/github source/forge":     "what forges have in common stands once",
 	"source/gitea source/forge":      "what forges have in common stands once",
 	"source/gitlab source/forge":     "what forges have in common stands once",
+	"pack pack/deflate":              "a bundle is one deflated stream",
 	"repository pack":                "bundles are a part of the repository",
 	"trust/trusttest trust":          "a hostile repository serves the port that trust reads from",
 	"source/sourcetest source/forge": "its forge in a box is one of forge's kinds",

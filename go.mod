@@ -77,7 +77,6 @@ require github.com/godbus/dbus/v5 v5.2.4
 
 require (
 	filippo.io/age v1.3.2
-	github.com/klauspost/compress v1.20.3
 	github.com/secure-systems-lab/go-securesystemslib v0.11.0
 	github.com/theupdateframework/go-tuf/v2 v2.4.2
 	github.com/warthog618/go-gpiocdev v0.9.1

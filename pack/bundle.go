@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"moult/pack/deflate"
 	"moult/release"
 )
 
@@ -30,8 +31,8 @@ func OpenBundle(r io.Reader) (*Bundle, error) {
 	if got := string(head[:len(magic)]); got != magic {
 		return nil, release.Refuse(release.BadFormat, "bundle: got %q first, want %q", got, magic)
 	}
-	if b.window = int(head[len(magic)]); b.window < MinWindow || b.window > MaxWindow {
-		return nil, release.Refuse(release.BadFormat, "bundle: window: got 2^%d, want 2^%d to 2^%d", b.window, MinWindow, MaxWindow)
+	if b.window = int(head[len(magic)]); b.window < deflate.MinWindow || b.window > deflate.MaxWindow {
+		return nil, release.Refuse(release.BadFormat, "bundle: window: got 2^%d, want 2^%d to 2^%d", b.window, deflate.MinWindow, deflate.MaxWindow)
 	}
 	b.r = bufio.NewReader(&inflater{flate.NewReader(b.src), b.src})
 	return b, nil
@@ -67,8 +68,6 @@ func (b *Bundle) next() (s Section, err error) {
 		return s, b.src.end()
 	case err != nil:
 		return s, err
-	case b.section.Kind == PackKind:
-		return s, release.Refuse(release.BadFormat, "got more behind the pack")
 	}
 	number, err := readUvarint(b.r)
 	if err != nil {
@@ -86,10 +85,13 @@ func (b *Bundle) next() (s Section, err error) {
 	return s, nil
 }
 
-// Body reads the section, and refuses one of more than limit bytes. It takes memory as the bytes come.
+// Body reads the section, and refuses one of more than limit bytes. It takes memory as the bytes come. An error is final.
 func (b *Bundle) Body(limit int64) ([]byte, error) {
-	if b.left > limit {
-		return nil, release.Refuse(release.BadLength, "bundle: %s: got %d bytes, want at most %d", b.section.Kind, b.left, limit)
+	if b.err == nil && b.left > limit {
+		b.err = release.Refuse(release.BadLength, "bundle: %s: got %d bytes, want at most %d", b.section.Kind, b.left, limit)
+	}
+	if b.err != nil {
+		return nil, b.err
 	}
 	var buf bytes.Buffer
 	n, err := io.CopyN(&buf, b.r, b.left)

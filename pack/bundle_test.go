@@ -12,6 +12,7 @@ import (
 	"testing/iotest"
 
 	"moult/pack"
+	"moult/pack/deflate"
 	"moult/release"
 )
 
@@ -35,7 +36,7 @@ func TestBundle(t *testing.T) {
 		{pack.Snapshot, 7, nil}, {pack.Targets, 1, []byte("t")}, {pack.Role, 12, []byte("r")}, {pack.Base, 0, bytes.Repeat([]byte{7}, 32)},
 		{pack.ManifestKind, 1, pack.AppendDelta(nil, before, manifest)},
 	}
-	for window := pack.MinWindow; window <= pack.MaxWindow; window++ {
+	for window := deflate.MinWindow; window <= deflate.MaxWindow; window++ {
 		for _, withPack := range []bool{true, false} {
 			t.Run(fmt.Sprintf("window %d, pack %v", window, withPack), func(t *testing.T) {
 				var buf bytes.Buffer
@@ -104,37 +105,15 @@ func bundle(sections string) string {
 
 const moduleM = "0100016d" // for the module m
 
-// read reads a bundle to its end, its pack as one of no files.
-func read(r io.Reader, limit int64) error {
-	b, err := pack.OpenBundle(r)
-	if err != nil {
-		return err
-	}
-	for {
-		s, err := b.Next()
-		switch {
-		case err == io.EOF:
-			return nil
-		case err != nil:
-			return err
-		case s.Kind == pack.PackKind:
-			_, err = install(b.Pack(), new(release.Manifest), nil, nil)
-		default:
-			_, err = b.Body(limit)
-		}
-		if err != nil {
-			return err
-		}
-	}
+type bundleRefusal struct {
+	name, in string
+	want     release.Reason
 }
 
-func TestBundleRefused(t *testing.T) {
+func bundleRefusals() []bundleRefusal {
 	base := "070020" + strings.Repeat("00", 32)
 	good := bundle(moduleM + base + "080100" + "090000" + "00")
-	tests := []struct {
-		name, in string
-		want     release.Reason
-	}{
+	return []bundleRefusal{
 		{"good", good, ""},
 		{"nothing new", bundle(moduleM), ""},
 		{"nothing", "", release.BadFormat},
@@ -172,25 +151,46 @@ func TestBundleRefused(t *testing.T) {
 		{"cut before a length", bundle(moduleM + "0301"), release.BadFormat},
 		{"section longer than the stream", bundle(moduleM + "0301027b"), release.BadFormat},
 		{"section longer than its limit", bundle(moduleM + "030165" + strings.Repeat("20", 101)), release.BadLength},
+		{"section longer than any", bundle(moduleM + "0301" + "81808010" + "00"), release.BadLength},
 		{"section of 2^63 bytes", bundle(moduleM + "0301" + "ffffffffffffffff7f"), release.BadLength},
-		{"length not in its shortest form", bundle(moduleM + "0301" + "8100"), release.BadFormat},
+		{"length not in its shortest form", bundle(moduleM + "0301" + "8100" + "7b"), release.BadFormat},
 	}
-	for _, test := range tests {
+}
+
+func TestBundleRefused(t *testing.T) {
+	good := bundleRefusals()[0].in
+	for _, test := range bundleRefusals() {
 		t.Run(test.name, func(t *testing.T) {
-			err := read(strings.NewReader(test.in), 100)
+			_, err := readAll(strings.NewReader(test.in), 100)
 			if release.ReasonOf(err) != test.want || err != nil && test.want == "" {
 				t.Errorf("got %v (%q), want %q", err, release.ReasonOf(err), test.want)
 			}
 		})
 	}
 	for cut := range len(good) {
-		if err := read(strings.NewReader(good[:cut]), 100); release.ReasonOf(err) != release.BadFormat {
+		if _, err := readAll(strings.NewReader(good[:cut]), 100); release.ReasonOf(err) != release.BadFormat {
 			t.Errorf("cut at %d of %d: got %v", cut, len(good), err)
 		}
 		// a link that breaks is not the bundle's fault
 		broken := io.MultiReader(strings.NewReader(good[:cut]), iotest.ErrReader(io.ErrUnexpectedEOF))
-		if err := read(broken, 100); !errors.Is(err, io.ErrUnexpectedEOF) || release.ReasonOf(err) != "" {
+		if _, err := readAll(broken, 100); !errors.Is(err, io.ErrUnexpectedEOF) || release.ReasonOf(err) != "" {
 			t.Errorf("link broken at %d of %d: got %v (%q)", cut, len(good), err, release.ReasonOf(err))
+		}
+	}
+}
+
+// A section that nobody reads may not be endless either.
+func TestBundlePassesOver(t *testing.T) {
+	for name, test := range map[string]struct {
+		length string
+		want   release.Reason
+	}{"as long as may be": {"80808010", release.BadFormat}, "longer": {"81808010", release.BadLength}} {
+		b, err := pack.OpenBundle(strings.NewReader(bundle(moduleM + "0301" + test.length + "00")))
+		for err == nil {
+			_, err = b.Next()
+		}
+		if release.ReasonOf(err) != test.want {
+			t.Errorf("%s: got %v, want %s", name, err, test.want)
 		}
 	}
 }

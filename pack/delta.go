@@ -8,12 +8,18 @@ import (
 const (
 	block      = 8       // bytes of the base that are looked up by their hash; a shorter copy is hardly shorter than its operation
 	maxIndexed = 1 << 20 // places of the base that are looked up: beyond, every second, fourth … place, and memory stays within 12 MiB
-	maxTries   = 32      // places of one hash that are tried
+	maxTries   = 256     // places of one hash that are tried
+	enough     = 1 << 10 // bytes of a copy beyond which no better one is looked for
 )
 
 // AppendDelta appends to dst the operations that lead from base to target, both at most 2 GiB.
 func AppendDelta(dst, base, target []byte) []byte {
-	e := encoder{dst: dst, base: base, target: target, index: newIndex(base)}
+	return appendDelta(dst, base, target, newIndex(base), 3)
+}
+
+// appendDelta does it with an index of base, taking it that an inserted byte costs so many bits after deflate.
+func appendDelta(dst, base, target []byte, x index, perByte int) []byte {
+	e := encoder{dst: dst, base: base, target: target, index: x, perByte: perByte}
 	for at := 0; at+block <= len(target); {
 		m := e.find(at)
 		if m.n == 0 {
@@ -21,7 +27,7 @@ func AppendDelta(dst, base, target []byte) []byte {
 			continue
 		}
 		// one byte later may begin a better one
-		for at+1+block <= len(target) {
+		for at+1+block <= len(target) && m.n < enough {
 			next := e.find(at + 1)
 			if next.gain <= m.gain {
 				break
@@ -39,6 +45,7 @@ func AppendDelta(dst, base, target []byte) []byte {
 type encoder struct {
 	dst, base, target []byte
 	index             index
+	perByte           int // bits that an inserted byte costs
 	done              int // of the target
 	end               int // where the last copy ended in the base
 }
@@ -70,20 +77,20 @@ func (e *encoder) find(at int) match {
 		try(e.end) // bytes were inserted
 	}
 	tries := maxTries
-	for from := e.index.first(e.target[at:]); from >= 0 && tries > 0; from = e.index.next(from) {
+	for from := e.index.first(e.target[at:]); from >= 0 && tries > 0 && best.n < enough; from = e.index.next(from) {
 		try(from)
 		tries--
 	}
 	return best
 }
 
-// gain is what a copy spares after deflate, in bits: a byte of text costs 5, and one of a number 7.
+// gain is what a copy spares after deflate, in bits. The bytes of numbers hardly deflate.
 func (e *encoder) gain(m match) int {
 	cost := 7 * (uvarintLen(uint64(m.n)<<1) + uvarintLen(zigzag(int64(m.from-e.end))))
 	if m.at > e.done {
 		cost += 7 // the insertion before it
 	}
-	return 5*m.n - cost - 7
+	return e.perByte*m.n - cost - 7
 }
 
 func (e *encoder) copy(m match) {

@@ -24,30 +24,35 @@ func apply(delta, base []byte, length int64) ([]byte, error) {
 	return got, err
 }
 
-func TestDelta(t *testing.T) {
+type deltaTest struct {
+	name, base, target string
+	most               int // length of the delta
+}
+
+func deltaTests() []deltaTest {
 	text := strings.Repeat("def water(self, seconds):\n    self.pump.on()\n", 3) + "import time\n# the end of it\n"
-	random := make([]byte, 5000)
+	random := make([]byte, 500)
 	r := rand.NewChaCha8([32]byte{1})
 	r.Read(random)
-	tests := []struct {
-		name, base, target string
-		most               int // length of the delta
-	}{
+	return []deltaTest{
 		{"both empty", "", "", 0},
 		{"nothing from something", text, "", 0},
 		{"from nothing", "", "abc", 4},
 		{"the same", text, text, 4},
-		{"one byte of many", string(random), string(random[:2500]) + "x" + string(random[2501:]), 10},
-		{"a byte more", string(random), string(random[:2500]) + "x" + string(random[2500:]), 10},
-		{"a byte less", string(random), string(random[:2500]) + string(random[2501:]), 8},
+		{"one byte of many", string(random), string(random[:250]) + "x" + string(random[251:]), 10},
+		{"a byte more", string(random), string(random[:250]) + "x" + string(random[250:]), 10},
+		{"a byte less", string(random), string(random[:250]) + string(random[251:]), 8},
 		{"a byte more at the beginning", string(random), "x" + string(random), 7},
 		{"a byte more at the end", string(random), string(random) + "x", 7},
-		{"halves the other way round", string(random), string(random[2500:]) + string(random[:2500]), 12},
-		{"nothing in common", text, string(random), 5003},
+		{"halves the other way round", string(random), string(random[250:]) + string(random[:250]), 12},
+		{"nothing in common", text, string(random), 503},
 		{"shorter than a block", "abcdefg", "abcdefg", 8},
 		{"only zeros", strings.Repeat("\x00", 100000), strings.Repeat("\x00", 90000), 6},
 	}
-	for _, test := range tests {
+}
+
+func TestDelta(t *testing.T) {
+	for _, test := range deltaTests() {
 		t.Run(test.name, func(t *testing.T) {
 			delta := pack.AppendDelta([]byte("before"), []byte(test.base), []byte(test.target))
 			delta, ok := bytes.CutPrefix(delta, []byte("before"))
@@ -82,32 +87,33 @@ func TestDeltaLarge(t *testing.T) {
 	}
 }
 
+var deltaRefusals = []struct {
+	name, hex, base string
+	length          int64
+	want            release.Reason
+}{
+	{"nothing there", "", "", 1, release.BadFormat},
+	{"cut in a number", "80", "", 1, release.BadFormat},
+	{"cut in an insertion", "0861", "", 4, release.BadFormat},
+	{"cut before where to copy from", "09", "abcd", 4, release.BadFormat},
+	{"operation of no bytes", "000861626364", "", 4, release.BadFormat},
+	{"copy of no bytes", "01000900", "abcd", 4, release.BadFormat},
+	{"insertion longer than the file", "0a6162636465", "", 4, release.BadLength},
+	{"copy longer than the file", "0b00", "abcdef", 4, release.BadLength},
+	{"second operation passes the length", "0461620661626364", "", 4, release.BadLength},
+	{"copy from before the base", "0901", "abcd", 4, release.BadFormat},
+	{"copy from behind the base", "0902", "abcd", 4, release.BadFormat},
+	{"copy from an empty base", "0900", "", 4, release.BadFormat},
+	{"second copy goes on behind the base", "05000500", "abc", 4, release.BadFormat},
+	{"number not in its shortest form", "88800061626364", "abcd", 4, release.BadFormat},
+	{"number of ten bytes", "ffffffffffffffffff01", "abcd", 4, release.BadFormat},
+	{"insertion of 2^62 bytes", "feffffffffffffff7f61", "", 1 << 61, release.BadLength},
+	{"copy from as far as a number goes", "09feffffffffffffff7f", "abcd", 4, release.BadFormat},
+	{"copy from as far before", "09ffffffffffffffff7f", "abcd", 4, release.BadFormat},
+}
+
 func TestDeltaRefused(t *testing.T) {
-	tests := []struct {
-		name, hex, base string
-		length          int64
-		want            release.Reason
-	}{
-		{"nothing there", "", "", 1, release.BadFormat},
-		{"cut in a number", "80", "", 1, release.BadFormat},
-		{"cut in an insertion", "0861", "", 4, release.BadFormat},
-		{"cut before where to copy from", "09", "abcd", 4, release.BadFormat},
-		{"operation of no bytes", "00", "", 4, release.BadFormat},
-		{"copy of no bytes", "0100", "abcd", 4, release.BadFormat},
-		{"insertion longer than the file", "0a6162636465", "", 4, release.BadLength},
-		{"copy longer than the file", "0b00", "abcdef", 4, release.BadLength},
-		{"second operation passes the length", "0461620661626364", "", 4, release.BadLength},
-		{"copy from before the base", "0901", "abcd", 4, release.BadFormat},
-		{"copy from behind the base", "0902", "abcd", 4, release.BadFormat},
-		{"copy from an empty base", "0900", "", 4, release.BadFormat},
-		{"second copy goes on behind the base", "05000500", "abc", 4, release.BadFormat},
-		{"number not in its shortest form", "888000", "abcd", 4, release.BadFormat},
-		{"number of ten bytes", "ffffffffffffffffff01", "abcd", 4, release.BadFormat},
-		{"insertion of 2^62 bytes", "feffffffffffffff7f61", "", 1 << 61, release.BadLength},
-		{"copy from as far as a number goes", "09feffffffffffffff7f", "abcd", 4, release.BadFormat},
-		{"copy from as far before", "09ffffffffffffffff7f", "abcd", 4, release.BadFormat},
-	}
-	for _, test := range tests {
+	for _, test := range deltaRefusals {
 		t.Run(test.name, func(t *testing.T) {
 			delta, err := hex.DecodeString(test.hex)
 			if err != nil {

@@ -2,6 +2,7 @@ package pack
 
 import (
 	"bytes"
+	"compress/flate"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -9,8 +10,6 @@ import (
 	"io"
 	"path"
 	"slices"
-
-	"github.com/klauspost/compress/flate"
 
 	"moult/release"
 )
@@ -24,6 +23,10 @@ const MaxDelta = 64 << 20
 
 // maxBases is how many files of the base are tried for one that is new.
 const maxBases = 4
+
+// insertedBits are what an inserted byte may cost after deflate: text that is like what stands around it nearly nothing.
+// Each is tried, and the smallest delta is taken.
+var insertedBits = [...]int{1, 2, 4}
 
 // Encode writes the pack that leads from base to to; a nil base is a manifest without files. It is not deflated: w is mostly a [Writer]'s Pack.
 // Content that is not what its manifest says is an error.
@@ -77,9 +80,12 @@ func (p *packer) file(f release.Entry, skip int) error {
 		if err != nil {
 			return fmt.Errorf("base %s: %w", p.base.Files[i].Path, err)
 		}
-		delta := AppendDelta(nil, base, target)
-		if n := p.scale.weigh(delta); n < size {
-			number, body, size = i+1, delta, n
+		x := newIndex(base)
+		for _, bits := range insertedBits {
+			delta := appendDelta(nil, base, target, x, bits)
+			if n := p.scale.weigh(delta); n < size {
+				number, body, size = i+1, delta, n
+			}
 		}
 	}
 	head = binary.AppendUvarint(head, uint64(number))
@@ -148,6 +154,7 @@ func abs(n int64) int64 { return max(n, -n) }
 // content returns the content of a file of at most MaxDelta bytes.
 func content(f release.Entry, open Open) ([]byte, error) {
 	var buf bytes.Buffer
+	buf.Grow(int(f.Length) + bytes.MinRead)
 	err := read(&buf, f, open)
 	return buf.Bytes(), err
 }
@@ -173,7 +180,7 @@ func read(w io.Writer, f release.Entry, open Open) error {
 	return nil
 }
 
-// scale weighs bytes after deflate.
+// scale weighs bytes after deflate, quickly and not by the stream's own window: it is for comparing.
 type scale struct {
 	w *flate.Writer
 	n *counter
@@ -181,9 +188,9 @@ type scale struct {
 
 func newScale() scale {
 	n := new(counter)
-	w, err := flate.NewWriterWindow(n, 1<<12) // what boards ask for
+	w, err := flate.NewWriter(n, 6)
 	if err != nil {
-		panic(err) // the window is one that it takes
+		panic(err) // the level is one that there is
 	}
 	return scale{w, n}
 }

@@ -60,36 +60,38 @@ func install(r pack.ByteReader, to, base *release.Manifest, have tree) (tree, er
 
 var lines = func() string {
 	var b strings.Builder
-	for i := range 200 {
+	for i := range 16 {
 		fmt.Fprintf(&b, "def step_%d(value):\n    return value * %d + %d\n", i, i*7919%1000, i*104729%977)
 	}
 	return b.String()
 }()
 
+var edited = strings.Replace(lines, "step_10", "stride", 1)
+
+var packTests = []struct {
+	name     string
+	base, to tree // a nil base: nothing is installed
+	most     int  // length of the pack
+}{
+	{"nothing to nothing", nil, tree{}, 1},
+	{"nothing changed", tree{"a": lines, "b": "x"}, tree{"a": lines, "b": "x"}, 1},
+	{"all is new", nil, tree{"a": "one", "b/c": "two", "empty": "", "link": "-> a"}, 11},
+	{"an edit", tree{"a": lines, "b": "x"}, tree{"a": edited, "b": "x"}, 30},
+	{"a file gone", tree{"a": lines, "b": "x"}, tree{"b": "x"}, 1},
+	{"renamed", tree{"a": lines}, tree{"b/c": lines}, 1},
+	{"renamed and edited", tree{"a.py": lines, "x.py": "print()\n"}, tree{"b/c.py": edited, "x.py": "print()\n"}, 30},
+	{"copied", tree{"a": lines}, tree{"a": lines, "b": lines, "c": lines}, 1},
+	{"new, twice", nil, tree{"a": "one", "b": "one"}, 6},
+	{"two change places", tree{"a": lines, "b": edited}, tree{"a": edited, "b": lines}, 1},
+	{"a file becomes a link", tree{"a": lines, "b": "x"}, tree{"a": "-> b", "b": "x"}, 1},
+	{"a link becomes a file", tree{"a": "-> b", "b": lines}, tree{"a": edited, "b": lines}, 30 + len(edited)},
+	{"emptied", tree{"a": lines}, tree{"a": ""}, 1},
+	{"filled", tree{"a": ""}, tree{"a": "x"}, 4},
+	{"so small that whole is smaller", tree{"a": "abc"}, tree{"a": "abd"}, 6},
+}
+
 func TestPack(t *testing.T) {
-	edited := strings.Replace(lines, "step_100", "stride", 1)
-	tests := []struct {
-		name     string
-		base, to tree // a nil base: nothing is installed
-		most     int  // length of the pack
-	}{
-		{"nothing to nothing", nil, tree{}, 1},
-		{"nothing changed", tree{"a": lines, "b": "x"}, tree{"a": lines, "b": "x"}, 1},
-		{"all is new", nil, tree{"a": "one", "b/c": "two", "empty": "", "link": "-> a"}, 11},
-		{"an edit", tree{"a": lines, "b": "x"}, tree{"a": edited, "b": "x"}, 30},
-		{"a file gone", tree{"a": lines, "b": "x"}, tree{"b": "x"}, 1},
-		{"renamed", tree{"a": lines}, tree{"b/c": lines}, 1},
-		{"renamed and edited", tree{"a.py": lines, "x.py": "print()\n"}, tree{"b/c.py": edited, "x.py": "print()\n"}, 30},
-		{"copied", tree{"a": lines}, tree{"a": lines, "b": lines, "c": lines}, 1},
-		{"new, twice", nil, tree{"a": "one", "b": "one"}, 6},
-		{"two change places", tree{"a": lines, "b": edited}, tree{"a": edited, "b": lines}, 1},
-		{"a file becomes a link", tree{"a": lines, "b": "x"}, tree{"a": "-> b", "b": "x"}, 1},
-		{"a link becomes a file", tree{"a": "-> b", "b": lines}, tree{"a": edited, "b": lines}, 30 + len(edited)},
-		{"emptied", tree{"a": lines}, tree{"a": ""}, 1},
-		{"filled", tree{"a": ""}, tree{"a": "x"}, 4},
-		{"so small that whole is smaller", tree{"a": "abc"}, tree{"a": "abd"}, 6},
-	}
-	for _, test := range tests {
+	for _, test := range packTests {
 		t.Run(test.name, func(t *testing.T) {
 			to := test.to.manifest("2")
 			var base *release.Manifest
@@ -119,32 +121,33 @@ func TestPack(t *testing.T) {
 // refused has two files and a link, of which the base has the first.
 var refused = struct{ base, to tree }{tree{"a": "abcd"}, tree{"a": "abcde", "b": "xyz", "c": "", "d": "-> a"}}
 
+var packRefusals = []struct {
+	name, hex string
+	want      release.Reason
+}{
+	{"good", "0001" + "0900" + "0265" + "0000" + "78797a" + "02", ""},
+	{"nothing there", "", release.BadFormat},
+	{"cut behind a skip", "00", release.BadFormat},
+	{"cut in a file", "00006162", release.BadFormat},
+	{"cut in a delta", "00010900", release.BadFormat},
+	{"cut before the end", "00006162636465" + "0000" + "78797a", release.BadFormat},
+	{"passed over more than there are", "05", release.BadFormat},
+	{"passed over more than are left", "00006162636465" + "04", release.BadFormat},
+	{"passed over as many as a number holds", "ffffffffffffffff7f", release.BadFormat},
+	{"content for an empty file", "0200", release.BadFormat},
+	{"content for a link", "0300", release.BadFormat},
+	{"delta to a file that there is not", "0002", release.BadFormat},
+	{"delta to the last file that a number can name", "00ffffffffffffffff7f", release.BadFormat},
+	{"number not in its shortest form", "8000" + "00" + "6162636465" + "0000" + "78797a" + "02", release.BadFormat},
+	{"delta longer than the file", "00010900" + "046566", release.BadLength},
+	{"delta out of the base", "00010b00", release.BadFormat},
+	{"other content", "0000" + "6162636466" + "0000" + "78797a" + "02", release.BadHash},
+	{"a file left out", "0101" + "067879" + "7a02", release.Missing},
+}
+
 func TestPackRefused(t *testing.T) {
-	tests := []struct {
-		name, hex string
-		want      release.Reason
-	}{
-		{"good", "0001" + "0900" + "0265" + "0000" + "78797a" + "02", ""},
-		{"nothing there", "", release.BadFormat},
-		{"cut behind a skip", "00", release.BadFormat},
-		{"cut in a file", "00006162", release.BadFormat},
-		{"cut in a delta", "00010900", release.BadFormat},
-		{"cut before the end", "00006162636465" + "0000" + "78797a", release.BadFormat},
-		{"passed over more than there are", "05", release.BadFormat},
-		{"passed over more than are left", "00006162636465" + "04", release.BadFormat},
-		{"passed over as many as a number holds", "ffffffffffffffff7f", release.BadFormat},
-		{"content for an empty file", "0200", release.BadFormat},
-		{"content for a link", "0300", release.BadFormat},
-		{"delta to a file that there is not", "0002", release.BadFormat},
-		{"delta to the last file that a number can name", "00ffffffffffffffff7f", release.BadFormat},
-		{"number not in its shortest form", "8000", release.BadFormat},
-		{"delta longer than the file", "00010900" + "046566", release.BadLength},
-		{"delta out of the base", "00010b00", release.BadFormat},
-		{"other content", "0000" + "6162636466" + "0000" + "78797a" + "02", release.BadHash},
-		{"a file left out", "0101" + "067879" + "7a02", release.Missing},
-	}
 	to, base := refused.to.manifest("2"), refused.base.manifest("1")
-	for _, test := range tests {
+	for _, test := range packRefusals {
 		t.Run(test.name, func(t *testing.T) {
 			data, err := hex.DecodeString(test.hex)
 			if err != nil {
@@ -163,8 +166,8 @@ func TestPackRefused(t *testing.T) {
 
 // What a device does not read of an entry, or cannot for want of the base, does not harm the entries behind.
 func TestPackPassesOver(t *testing.T) {
-	have := tree{"a": lines, "b": lines[100:], "c": "x"}
-	want := tree{"a": lines + "1\n", "b": "2\n" + lines[100:], "c": "y"}
+	have := tree{"a": lines, "b": lines[50:], "c": "x"}
+	want := tree{"a": lines + "1\n", "b": "2\n" + lines[50:], "c": "y"}
 	to, base := want.manifest("2"), have.manifest("1")
 	var buf bytes.Buffer
 	if err := pack.Encode(&buf, to, base, want.open, have.open); err != nil {
@@ -229,7 +232,7 @@ func TestEncodeRefuses(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
-			older := tree{"a": lines[:4000]}
+			older := tree{"a": lines[:400]}
 			err = pack.Encode(io.Discard, good.manifest("2"), older.manifest("1"), good.open, test.was.open)
 			if err == nil || !strings.Contains(err.Error(), "base a") {
 				t.Errorf("got %v, want an error of the base", err)

@@ -32,13 +32,10 @@ func (k Kind) String() string {
 	return kindNames[k]
 }
 
-// The windows of deflate, as powers of two: 1 KiB to 32 KiB.
-const (
-	MinWindow = 10
-	MaxWindow = 15
-)
-
 const magic = "MLT\x01"
+
+// MaxSection is the length of the largest section, in bytes: that of the largest manifest. A pack has its own bounds.
+const MaxSection = 32 << 20
 
 // Section is the head of a section of a bundle.
 type Section struct {
@@ -81,6 +78,8 @@ func (s Section) check(before Section) error {
 		return refuse("length: got %d, want 32", s.Length)
 	case s.Kind == PackKind && s.Length != 0:
 		return refuse("length: got %d, want 0", s.Length)
+	case s.Length > MaxSection:
+		return release.Refuse(release.BadLength, "%s: length: got %d, want at most %d", s.Kind, s.Length, MaxSection)
 	}
 	return nil
 }

@@ -5,29 +5,26 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/klauspost/compress/flate"
+	"moult/pack/deflate"
 )
 
 // Writer writes a bundle, section by section. An error is final.
 type Writer struct {
-	w       *flate.Writer
+	w       *deflate.Writer
 	section Section // the last
 	err     error
 }
 
 // NewWriter begins a bundle on w, for a device that inflates with a window of 2^window bytes.
 func NewWriter(w io.Writer, window int) (*Writer, error) {
-	if window < MinWindow || window > MaxWindow {
-		return nil, fmt.Errorf("bundle: window: got 2^%d, want 2^%d to 2^%d", window, MinWindow, MaxWindow)
+	stream, err := deflate.NewWriter(w, window)
+	if err != nil {
+		return nil, fmt.Errorf("bundle: %w", err)
 	}
 	if _, err := w.Write(append([]byte(magic), byte(window))); err != nil {
 		return nil, err
 	}
-	deflate, err := flate.NewWriterWindow(w, 1<<window)
-	if err != nil {
-		return nil, err
-	}
-	return &Writer{w: deflate}, nil
+	return &Writer{w: stream}, nil
 }
 
 // Section writes a section. It refuses what a reader would refuse: one out of order, or with a number that its kind has not.

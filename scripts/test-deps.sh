@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 missing=""
 for need in git:git strace:strace npm:npm openssh-server:/usr/sbin/sshd mosquitto:/usr/sbin/mosquitto \
-	dbus-daemon:dbus-daemon python3-dbusmock:/usr/lib/python3/dist-packages/dbusmock systemd:systemd-analyze; do
+	dbus-daemon:dbus-daemon python3:python3 rsync:rsync bsdiff:bsdiff python3-dbusmock:/usr/lib/python3/dist-packages/dbusmock systemd:systemd-analyze; do
 	command -v "${need#*:}" >/dev/null || [ -e "${need#*:}" ] || missing="$missing ${need%%:*}"
 done
 if [ -n "$missing" ]; then
