@@ -10,6 +10,7 @@ package keyfile
 import (
 	"bytes"
 	"crypto"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -87,6 +88,22 @@ func Parse(name string, data []byte) (*File, error) {
 	f.Encrypted = bytes.Contains(data, []byte(armor.Header))
 	f.Private = f.Encrypted || bytes.Contains(data, []byte("PRIVATE KEY-----"))
 	return f, nil
+}
+
+// ParseAll reads one key, or several private ones after one another, none of these encrypted: what a CI has in one secret.
+func ParseAll(name string, data []byte) (all []*File, err error) {
+	if bytes.Count(data, []byte("PRIVATE KEY-----")) <= 2 {
+		f, err := Parse(name, data)
+		return []*File{f}, err
+	}
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		f, err := Parse(name, pem.EncodeToMemory(block))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, f)
+	}
+	return all, nil
 }
 
 // Ask asks a person for the passphrase of a key.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"crypto"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"moult/disk"
+	"moult/fault"
 	"moult/release"
 )
 
@@ -175,8 +177,8 @@ func numbered(version int64, role string) string {
 var rootFile = regexp.MustCompile(`^([1-9][0-9]{0,8})\.root\.json$`)
 
 // read reads the metadata of a folder, from the root on, each role proven by what delegates to it; that it may be expired is no matter here.
-// A root is proven by the one before and by itself.
-func read(d disk.Reader, dir string) (*generation, error) {
+// A root is proven by the one before and by itself; where trusted is given, one of them must have this SHA-256.
+func read(d disk.Reader, dir, trusted string) (*generation, error) {
 	g := &generation{dir: dir, modules: map[string]*metadata.Metadata[metadata.TargetsType]{}}
 	entries, err := d.ReadDir(dir)
 	if err != nil {
@@ -189,6 +191,7 @@ func read(d disk.Reader, dir string) (*generation, error) {
 		}
 	}
 	slices.Sort(g.rootVersions)
+	found := trusted == ""
 	for i, n := range g.rootVersions {
 		if int64(i+1) != n {
 			return nil, release.Refuse(release.Missing, "%s: got the next root %d, want each from 1 on", numbered(int64(i+1), Root), n)
@@ -208,9 +211,18 @@ func read(d disk.Reader, dir string) (*generation, error) {
 			return nil, release.Refuse(release.Mismatch, "%s: version: got %d, want %d", numbered(n, Root), root.Signed.Version, n)
 		}
 		g.root = root
+		data, err := disk.ReadFile(d, dir+"/"+numbered(n, Root), maxRoot)
+		if err != nil {
+			return nil, err
+		}
+		found = found || fmt.Sprintf("%x", sha256.Sum256(data)) == trusted
 	}
 	if g.root == nil {
 		return nil, release.Refuse(release.Untrusted, "%s: got no root, want 1.root.json", dir)
+	}
+	if !found {
+		return nil, fault.Hint(release.Refuse(release.Untrusted, "got no root with the SHA-256 %s, which is trusted, in %d", Short(trusted), len(g.rootVersions)),
+			"somebody put another repository here, or you trust the root of another; do not sign")
 	}
 	return g, g.readBelow(d)
 }

@@ -6,8 +6,9 @@
 // Whoever carries the files (a web server, a mirror, a stick) holds nothing, and is not trusted.
 //
 // Threats: a stolen online key can publish for the modules that it signs, until the root takes it away, and for no other;
-// without it nothing can be forged, and what is old is noticed when it expires. Who writes to the folder alone gains nothing
-// here either: what stands in it is proven again before anything is signed on top of it.
+// without it nothing can be forged, and what is old is noticed when it expires. Who can only write to the folder gains nothing
+// here either: what stands in it is proven again, from a root that the publisher keeps elsewhere (Trust), before anything is
+// signed on top of it. Without such a root, somebody else's chain of roots that names the publisher's keys would be taken for his.
 //
 // A change becomes visible in one step, whatever cuts it short:
 //
@@ -112,6 +113,7 @@ type View struct {
 	disk     disk.Reader
 	now      func() time.Time
 	settings Settings
+	trusted  string // the SHA-256 of a root that must be in the chain; "" for none
 }
 
 // Repository is one that may be changed.
@@ -154,6 +156,19 @@ func Open(d disk.Disk, now func() time.Time) (*Repository, error) {
 	return &Repository{v, d}, nil
 }
 
+// Trust says which root the chain of roots must hold, by the SHA-256 of its file in hex: one that the publisher has seen, the newest at best,
+// and keeps where nobody writes who can write to the folder.
+func (v *View) Trust(sha256 string) { v.trusted = sha256 }
+
+// NewestRoot returns the newest root as its file stands: what to trust from now on, and what devices are given.
+func (v *View) NewestRoot() ([]byte, error) {
+	g, err := v.read()
+	if err != nil {
+		return nil, err
+	}
+	return disk.ReadFile(v.disk, g.dir+"/"+numbered(g.version(Root), Root), maxRoot)
+}
+
 // Settings returns the repository's settings.
 func (v *View) Settings() Settings { return v.settings }
 
@@ -173,7 +188,7 @@ func (v *View) read() (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	return read(v.disk, dir)
+	return read(v.disk, dir, v.trusted)
 }
 
 // recoverCut ends a change that was cut, by the table at the package's head.
@@ -195,7 +210,7 @@ func recoverCut(d disk.Disk) error {
 		if err := d.SyncDir("."); err != nil {
 			return err
 		}
-		there[nextDir] = false
+		there[metadataDir] = true
 	}
 	if !there[metadataDir] {
 		return nil // a first metadata.next is made again

@@ -106,6 +106,9 @@ func (r *repo) runInit(f initFlags) error {
 	if err != nil {
 		return err
 	}
+	if err := r.remember(made.View); err != nil {
+		return err
+	}
 	if r.JSON() {
 		status, err := made.Status()
 		if err != nil {

@@ -3,6 +3,8 @@ package publish
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -33,6 +35,7 @@ type repo struct {
 	dir  string
 	keys []string // files
 	from string   // the folder of keys
+	root string   // the trusted root: a file, or the SHA-256 of one
 	ring *keyfile.Ring
 	said map[string]string // passphrases, by the files that they unlock: nobody is asked twice
 }
@@ -61,6 +64,7 @@ A command that is killed leaves the repository of before or after; what it left 
 	flags.StringVarP(&r.dir, "directory", "C", cmp.Or(os.Getenv("MOULT_REPOSITORY"), "."), "the repository's folder (MOULT_REPOSITORY)")
 	flags.StringArrayVar(&r.keys, "key", nil, "a private key's file; may be repeated")
 	flags.StringVar(&r.from, "keys", "", "a folder of private keys (default: the repository's folder with -keys)")
+	flags.StringVar(&r.root, "trust", os.Getenv("MOULT_TRUST"), "a root that must be in the repository, a file or its SHA-256 (MOULT_TRUST; default: root.json in the folder of keys)")
 	_ = cmd.MarkPersistentFlagDirname("directory")
 	_ = cmd.MarkPersistentFlagDirname("keys")
 	cmd.AddCommand(r.init(), r.add(), r.sign(), r.rotate(), r.status(), r.verify(), r.prune(), r.bundle())
@@ -86,11 +90,75 @@ func (r *repo) open() (*repository.Repository, func(), error) {
 		return nil, nil, err
 	}
 	opened, err := repository.Open(d, time.Now)
+	if err == nil {
+		err = r.pin(opened.View, true)
+	}
 	if err != nil {
 		unlock()
 		return nil, nil, err
 	}
 	return opened, unlock, nil
+}
+
+// trustedRoot is the file in the folder of keys that holds the newest root that was seen.
+const trustedRoot = "root.json"
+
+// pin says which root the repository must hold. Where none is known, and something is to be signed, that is told.
+func (r *repo) pin(v *repository.View, signs bool) error {
+	if isDigest(r.root) {
+		v.Trust(strings.ToLower(r.root))
+		return nil
+	}
+	name := r.root
+	if name == "" {
+		dir, _, err := r.keysDir()
+		if err != nil {
+			return err
+		}
+		name = filepath.Join(dir, trustedRoot)
+	}
+	data, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) && r.root == "" {
+		if !signs {
+			return nil
+		}
+		if _, err := os.Stat(filepath.Dir(name)); err == nil { // an init that was cut, or keys that were moved: what is there now is trusted from now on
+			return r.remember(v)
+		}
+		fmt.Fprintln(r.Err(), "warning: no root is trusted (--trust, MOULT_TRUST): who can write to the repository's folder could have something signed")
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("--trust: %w", err)
+	}
+	v.Trust(fmt.Sprintf("%x", sha256.Sum256(data)))
+	return nil
+}
+
+func isDigest(text string) bool {
+	digest, err := hex.DecodeString(text)
+	return err == nil && len(digest) == sha256.Size
+}
+
+// remember keeps the newest root in the folder of keys, where there is one: the next command trusts it.
+func (r *repo) remember(v *repository.View) error {
+	name, _, err := r.keysDir()
+	if err != nil {
+		return err
+	}
+	dir, err := disk.OpenDir(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	root, err := v.NewestRoot()
+	if err != nil {
+		return err
+	}
+	return disk.WriteFile(dir, trustedRoot, root, 0o644)
 }
 
 // lock opens the repository's folder, and keeps others from changing it.
@@ -125,6 +193,9 @@ func (r *repo) look() (*repository.View, func(), error) {
 		return nil, nil, err
 	}
 	v, err := repository.Look(d, time.Now)
+	if err == nil {
+		err = r.pin(v, false)
+	}
 	if err != nil {
 		d.Close()
 		return nil, nil, err
@@ -141,11 +212,13 @@ func (r *repo) collect() error {
 		}
 	}
 	if text := os.Getenv("MOULT_KEY"); text != "" {
-		f, err := keyfile.Parse("MOULT_KEY", []byte(text))
+		files, err := keyfile.ParseAll("MOULT_KEY", []byte(text))
 		if err != nil {
 			return err
 		}
-		r.ring.Add(f)
+		for _, f := range files {
+			r.ring.Add(f)
+		}
 	}
 	dir, asked, err := r.keysDir()
 	if err != nil {

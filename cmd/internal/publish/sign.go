@@ -134,6 +134,9 @@ func (r *repo) runRotate(ctx context.Context, change repository.Rotation, add []
 	if err != nil {
 		return err
 	}
+	if err := r.remember(opened.View); err != nil {
+		return err
+	}
 	if r.JSON() {
 		return r.Object(struct {
 			Signed []string `json:"signed"`
