@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -93,7 +94,7 @@ func (d *device) module() *update.Module {
 		}
 		opt.Site = site
 	}
-	return &update.Module{Name: "irrigation", Repository: d.server.URL, Slots: slots, Channel: d.channel, Source: trust.NewSource(opt)}
+	return &update.Module{Name: "irrigation", Slots: slots, Channel: d.channel, Source: trust.NewSource(opt)}
 }
 
 func (d *device) engine() *update.Engine {
@@ -175,3 +176,5 @@ func must(t testing.TB, err error) {
 }
 
 func digestOf(data []byte) [32]byte { return sha256.Sum256(data) }
+
+func hex(content string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(content))) }
