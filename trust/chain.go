@@ -404,10 +404,10 @@ func (c *chain) delegated(ctx context.Context, kind pack.Kind, name, file string
 	}
 	m, err := parse[metadata.TargetsType](data)
 	if err == nil {
-		err = signed(m) // 5.6.3
+		err = shape(m)
 	}
 	if err == nil {
-		err = shape(m)
+		err = signed(m) // 5.6.3
 	}
 	if err != nil {
 		return err
