@@ -64,6 +64,8 @@ func TestPowerCutOfTheStore(t *testing.T) {
 func TestWornStore(t *testing.T) {
 	first := newRepo(trusttest.Ed25519)
 	d := newDevice(t, first)
+	first.Root.Version = 2
+	first.PutRoot()
 	d.mustUpdate("1.0", oldFiles)
 	fresh := d.disk.Copy()
 	next := second(first)
