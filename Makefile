@@ -31,7 +31,7 @@ pairs: deps ## bytes of updates between real releases, beside git, rsync, tar.gz
 	$(GO) run ./bench/pairs
 
 vectors: ## write testdata/vectors again
-	$(GO) test ./pack -run Vectors -update
+	$(GO) test ./pack ./trust -run Vectors -update
 
 deps: ## install what the tests need: Debian's packages and npm's
 	./scripts/test-deps.sh

@@ -43,6 +43,7 @@ var neighbours = map[string]string{
 	"source/gitlab source/forge":     "what forges have in common stands once",
 	"pack pack/deflate":              "a bundle is one deflated stream",
 	"repository pack":                "bundles are a part of the repository",
+	"trust/trusttest trust":          "a hostile repository serves the port that trust reads from",
 	"source/sourcetest source/forge": "its forge in a box is one of forge's kinds",
 }
 

@@ -18,6 +18,7 @@ import (
 // Config is what a device was told.
 type Config struct {
 	Device     string   // its name; "" where none is configured
+	Kind       string   // of device, for releases that are not for all; "" where none is configured
 	Modules    []Module // at least one: moult.json's in its order, then system A's by name, then system B's
 	WiFi       []Network
 	GitHub     Forge

@@ -80,12 +80,13 @@ func TestLoadEveryKey(t *testing.T) {
 	restart := config.Clock(180)
 	want := &config.Config{
 		Device: "greenhouse-1",
+		Kind:   "greenhouse/v2",
 		Modules: []config.Module{
 			{Name: "irrigation", URL: "https://github.com/owner/irrigation", Dir: "main",
 				Keep: release.Keep{"secrets.py", "data/**"}, Run: []string{"python3", "main/app.py"}, Unit: "irrigation.service",
 				Health: &config.Health{Command: []string{"./check"}, HTTP: "http://127.0.0.1:9000/healthz", Within: 90 * time.Second}},
 			{Name: "camera", URL: "git@git.example.org:owner/camera.git", Forge: "gitea", Asset: "camera_{os}_{arch}.tar.gz",
-				Channel: constraint(t, "~> 1.2"), Confirm: true, Token: config.NewSecret("example-camera"),
+				Channel: constraint(t, "~> 1.2"), Direct: true, Confirm: true, Token: config.NewSecret("example-camera"),
 				Limits: release.Limits{Files: 100, Bytes: 1e9}},
 			{Name: "about", Channel: release.Beta},
 		},
@@ -326,5 +327,5 @@ func ExampleLoad() {
 	fmt.Println(strings.ReplaceAll(err.Error(), ", want", ",\nwant"))
 	// Output:
 	// config/moult.json:3: modules.irrigation.chanel: got an unknown key,
-	// want "asset", "channel", "confirm", "dir", "forge", "health", "keep", "limits", "root", "run", "token", "trial", "unit" or "url"; did you mean "channel"?
+	// want "asset", "channel", "confirm", "dir", "direct", "forge", "health", "keep", "limits", "root", "run", "token", "trial", "unit" or "url"; did you mean "channel"?
 }

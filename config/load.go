@@ -67,6 +67,7 @@ func (l *loader) own() {
 	c := l.config
 	top.object(keys{
 		"device":     func(v node) { c.Device = v.checked(CheckDevice) },
+		"kind":       func(v node) { c.Kind = v.checked(checkKind) },
 		"modules":    func(v node) { v.members(func(name string, m node) { m.module(name) }) },
 		"wifi":       func(v node) { l.wifi, c.WiFi = true, v.wifi() },
 		"github":     func(v node) { c.GitHub = v.forge() },
@@ -105,6 +106,9 @@ func (l *loader) together() {
 		names[lower] = m.Name
 		if root != nil && !m.Root && root.isSlot(lower) {
 			m.at.wrong("got the name %s, which is a directory of the module %s at the device's root, want another", shown(m.Name), shown(root.Name))
+		}
+		if m.noURL && m.Direct {
+			m.at.at("direct").wrong("got true without a url, want both or neither")
 		}
 		if m.noURL && !l.knows {
 			m.at.at("url").wrong(`got none, %s, or a "gateway" or "repository" that knows the module`, wantRepository)

@@ -18,6 +18,7 @@ type Module struct {
 	Forge   string          // "github", "gitea", "gitlab", "git"; "" where the URL's host tells
 	Asset   string          // the name of the asset to install instead of the repository's tree, with placeholders
 	Channel release.Channel // which releases
+	Direct  bool            // from its own repository, though a signed one is configured
 	Keep    release.Keep    // files that no release replaces
 	Run     []string        // the program that the agent starts, and its arguments
 	Unit    string          // the systemd unit that is restarted after a switch
@@ -86,6 +87,14 @@ func CheckDevice(name string) error {
 	return nil
 }
 
+// checkKind refuses what can be no kind of device.
+func checkKind(text string) error {
+	if err := release.CheckKind(text); err != nil {
+		return errors.New(told(err, "kind of device: ", text))
+	}
+	return nil
+}
+
 // checkDir returns a module's directory as release.Want takes it.
 func checkDir(dir string, root bool) (string, error) {
 	clean := strings.TrimSuffix(dir, "/")
@@ -143,6 +152,7 @@ func (n node) module(name string) {
 		"forge":   func(v node) { m.Forge = v.choice("github", "gitea", "gitlab", "git") },
 		"asset":   func(v node) { m.Asset = v.checked(checkAsset) },
 		"channel": func(v node) { m.Channel = v.channel() },
+		"direct":  func(v node) { m.Direct = v.boolean() },
 		"keep":    func(v node) { m.Keep = v.keep() },
 		"run":     func(v node) { m.Run = v.texts(`["python3", "main/app.py"]`, anyText) },
 		"unit":    func(v node) { m.Unit = v.checked(checkUnit) },

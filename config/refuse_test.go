@@ -75,6 +75,8 @@ func TestLoadRefuses(t *testing.T) {
 		{"the root's directory", top, `{"modules": {"src": {"url": "/a"}, "app": {"url": "/a", "dir": "src/x", "root": true}}}`, `*modules.src: got the name "src", which *`},
 		{"two roots", top, `{"modules": {"a": {"url": "/a", "root": true}, "b": {"url": "/b", "root": true}}}`, `*modules.b.root: got a second module at the device's root, want one; "a" is there already`},
 		{"no url", top, `{"modules": {"app": {}}}`, `moult.json:1: modules.app.url: got none, want a repository's URL such as https://github.com/owner/name, or a "gateway" or "repository" that knows the module`},
+		{"direct without a url", top, `{"modules": {"app": {"direct": true}}, "repository": {"url": "file:///r"}}`, `moult.json:1: modules.app.direct: got true without a url, want both or neither`},
+		{"kind with a space", top, `{"kind": "green house", "modules": {"app": {"url": "/a"}}}`, `moult.json:1: kind: got "green house", want *`},
 		// URLs.
 		{"url empty", app, `"url": ""`, `moult.json:2: modules.app.url: got an empty text`},
 		{"url a number", app, `"url": 7`, `*modules.app.url: got a number, want a text`},

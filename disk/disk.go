@@ -23,7 +23,7 @@ type Disk interface {
 
 // Reader looks and changes nothing.
 type Reader interface {
-	Open(name string) (io.ReadCloser, error)    // a regular file, or where a link leads within the root
+	Open(name string) (io.ReadCloser, error)    // a regular file, or where a link leads within the root; an io.ReaderAt too
 	Lstat(name string) (fs.FileInfo, error)     // of a link, the link itself
 	ReadDir(name string) ([]fs.DirEntry, error) // sorted by name
 	Readlink(name string) (target string, err error)

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"moult/clock"
 	"moult/fault"
 )
 
@@ -20,9 +22,10 @@ var ErrBusy = errors.New("another run is at work")
 
 // The locks, below .moult/. The kernel holds them, until they are let go or their process ends, however it ends.
 const (
-	locksDir   = "locks" // one for each module, of the run that works on it
-	sharedLock = "lock"  // of the run that writes what all modules share, for as long as one write takes
-	agentLock  = "agent" // of the agent, for as long as it runs
+	locksDir   = "locks"      // one for each module, of the run that works on it
+	sharedLock = "lock"       // of the run that writes what all modules share, for as long as one write takes
+	agentLock  = "agent"      // of the agent, for as long as it runs
+	trustLock  = "trust.lock" // of the run that brings what the device trusts up to date, which all modules share
 )
 
 // LockModule keeps other runs away from one module of the device whose directory is root. Where another run has it, the error
@@ -61,6 +64,20 @@ const (
 	sharedTries = 100
 	sharedPause = 50 * time.Millisecond
 )
+
+// LockTrust keeps other runs, and other modules of this one, from what the device trusts. It is waited for until ctx ends:
+// who has it may be asking a server.
+func LockTrust(ctx context.Context, root string) (unlock func(), err error) {
+	for {
+		unlock, err = lock(root, trustLock)
+		if !errors.Is(err, ErrBusy) {
+			return unlock, err
+		}
+		if clock.Sleep(ctx, sharedPause) != nil {
+			return nil, fmt.Errorf("what the device trusts: %w", err)
+		}
+	}
+}
 
 // lockShared keeps other runs from what all modules share.
 func lockShared(root string) (unlock func(), err error) {

@@ -84,31 +84,31 @@ func (m *Manifest) Encode() ([]byte, error) {
 }
 
 // ParseManifest reads a manifest and refuses one that is not whole: paths that leave the slot, a path twice or out of order,
-// a file below another file, lengths below zero, digests that are none.
+// a file below another file, lengths below zero, digests that are none. Each refusal has its reason (ReasonOf).
 func ParseManifest(data []byte) (*Manifest, error) {
 	m := new(Manifest)
 	if err := json.Unmarshal(data, m); err != nil {
-		return nil, fmt.Errorf("manifest: %w", err)
+		return nil, Refuse(BadFormat, "manifest: %w", err)
 	}
 	return m, m.check()
 }
 
 func (m *Manifest) check() error {
 	if m.Version.IsZero() {
-		return fmt.Errorf("manifest: got no version")
+		return Refuse(BadFormat, "manifest: got no version")
 	}
 	seen := make(map[string]bool, len(m.Files))
 	left := int64(math.MaxInt64)
 	for i, e := range m.Files {
 		if err := CheckPath(e.Path); err != nil {
-			return fmt.Errorf("manifest: %w", err)
+			return Refuse(BadPath, "manifest: %w", err)
 		}
 		if i > 0 && m.Files[i-1].Path >= e.Path {
-			return fmt.Errorf("manifest: got %q after %q, want each path once, in order", e.Path, m.Files[i-1].Path)
+			return Refuse(BadPath, "manifest: got %q after %q, want each path once, in order", e.Path, m.Files[i-1].Path)
 		}
 		for dir := range parents(e.Path) {
 			if seen[dir] {
-				return fmt.Errorf("manifest: got %q below the file %q", e.Path, dir)
+				return Refuse(BadPath, "manifest: got %q below the file %q", e.Path, dir)
 			}
 		}
 		seen[e.Path] = true
@@ -116,7 +116,7 @@ func (m *Manifest) check() error {
 			return fmt.Errorf("manifest: %s: %w", e.Path, err)
 		}
 		if left -= e.Length; left < 0 {
-			return fmt.Errorf("manifest: got lengths of more than %d bytes together", int64(math.MaxInt64))
+			return Refuse(BadFormat, "manifest: got lengths of more than %d bytes together", int64(math.MaxInt64))
 		}
 	}
 	return nil
@@ -125,14 +125,17 @@ func (m *Manifest) check() error {
 func (e Entry) check() error {
 	switch {
 	case e.Length < 0:
-		return fmt.Errorf("length: got %d, want 0 or more", e.Length)
+		return Refuse(BadFormat, "length: got %d, want 0 or more", e.Length)
 	case e.Link != "" && (e.SHA256 != "" || e.Length != 0 || e.Executable):
-		return fmt.Errorf("got a link with a length, a digest or an executable bit")
+		return Refuse(BadFormat, "got a link with a length, a digest or an executable bit")
 	case e.Link != "":
-		return CheckLink(e.Path, e.Link)
+		if err := CheckLink(e.Path, e.Link); err != nil {
+			return Refuse(BadPath, "%w", err)
+		}
+		return nil
 	}
 	if digest, err := hex.DecodeString(e.SHA256); err != nil || len(digest) != 32 || strings.ToLower(e.SHA256) != e.SHA256 {
-		return fmt.Errorf("sha256: got %q, want 64 lower-case hex digits", e.SHA256)
+		return Refuse(BadFormat, "sha256: got %q, want 64 lower-case hex digits", e.SHA256)
 	}
 	return nil
 }

@@ -37,14 +37,21 @@ type Platform struct {
 	OS, Arch, Arm string
 }
 
+// arch is the architecture with its variant: armv6.
+func (p Platform) arch() string {
+	if p.Arch == "arm" && p.Arm != "" {
+		return "armv" + p.Arm
+	}
+	return p.Arch
+}
+
+// Kinds returns the kinds of device that the platform is of (docs/formats.md, Kinds of devices): linux, linux/arm64.
+func (p Platform) Kinds() []string { return []string{p.OS, p.OS + "/" + p.arch()} }
+
 // AssetName fills the placeholders of a configured asset name: {os} (linux), {arch} (amd64, arm64, armv6, armv7, …),
 // {version} (the tag without a leading v) and {tag}. What is left in braces is refused.
 func (p Platform) AssetName(pattern string, v Version) (string, error) {
-	arch := p.Arch
-	if arch == "arm" && p.Arm != "" {
-		arch = "armv" + p.Arm
-	}
-	name := strings.NewReplacer("{os}", p.OS, "{arch}", arch, "{tag}", v.String(),
+	name := strings.NewReplacer("{os}", p.OS, "{arch}", p.arch(), "{tag}", v.String(),
 		"{version}", strings.TrimPrefix(v.String(), "v")).Replace(pattern)
 	if i := strings.IndexAny(name, "{}"); i >= 0 {
 		return "", fmt.Errorf("asset %q: got an unknown placeholder at %q, want {os}, {arch}, {version} or {tag}", pattern, name[i:])

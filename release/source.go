@@ -70,7 +70,8 @@ type File struct {
 
 // Fetched is what a fetch cost and learned.
 type Fetched struct {
-	Commit   string // in hex, where the bytes told it
-	Requests int    // HTTP requests made, redirects too; 0 where none is
-	Received int64  // bytes of the bodies received, as they were on the wire
+	Commit   string    // in hex, where the bytes told it
+	Signed   *Manifest // that the files were held to, and the slot must come to; nil where the source has none that is signed
+	Requests int       // HTTP requests made, redirects too; 0 where none is
+	Received int64     // bytes of the bodies received, as they were on the wire
 }

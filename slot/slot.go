@@ -19,6 +19,7 @@ package slot
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"strings"
@@ -127,6 +128,28 @@ func (s *Slots) manifest(name string) (*release.Manifest, error) {
 		return nil, nil
 	}
 	return m, nil
+}
+
+// Raw returns the bytes of main's manifest; nil where there is none.
+func (s *Slots) Raw() ([]byte, error) {
+	data, err := disk.ReadFile(s.disk, path.Join(s.place.Main, ManifestFile), maxManifest)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, disk.ErrTooLarge) {
+		return nil, nil
+	}
+	return data, err
+}
+
+// Open opens a file of main.
+func (s *Slots) Open(name string) (io.ReadCloser, error) { return s.open(s.place.Main, name) }
+
+// OpenStaged opens a file of next.
+func (s *Slots) OpenStaged(name string) (io.ReadCloser, error) { return s.open(s.place.Next, name) }
+
+func (s *Slots) open(slot, name string) (io.ReadCloser, error) {
+	if err := release.CheckPath(name); err != nil {
+		return nil, err
+	}
+	return s.disk.Open(path.Join(slot, name))
 }
 
 // Discard drops next.

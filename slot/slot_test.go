@@ -31,14 +31,14 @@ func install(t *testing.T, s *slot.Slots, version string, files map[string]strin
 }
 
 func fill(files map[string]string) update.Fill {
-	return func(put func(release.File) error) (string, error) {
+	return func(put func(release.File) error) (release.Fetched, error) {
 		for _, name := range slices.Sorted(maps.Keys(files)) {
 			content := files[name]
 			if err := put(release.File{Path: name, Size: int64(len(content)), Body: strings.NewReader(content)}); err != nil {
-				return "", err
+				return release.Fetched{}, err
 			}
 		}
-		return "", nil
+		return release.Fetched{}, nil
 	}
 }
 
@@ -273,8 +273,8 @@ func TestRefusals(t *testing.T) {
 	})
 	t.Run("a body shorter than it said", func(t *testing.T) {
 		s := slot.New(disktest.New(), slot.ModulePlace("m"), nil)
-		_, err := s.Stage(t.Context(), release.Manifest{Version: one}, 0, func(put func(release.File) error) (string, error) {
-			return "", put(release.File{Path: "a", Size: 10, Body: strings.NewReader("short")})
+		_, err := s.Stage(t.Context(), release.Manifest{Version: one}, 0, func(put func(release.File) error) (release.Fetched, error) {
+			return release.Fetched{}, put(release.File{Path: "a", Size: 10, Body: strings.NewReader("short")})
 		})
 		wantError(t, err, "got 5, want 10")
 	})

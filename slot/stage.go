@@ -1,6 +1,7 @@
 package slot
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -34,7 +35,7 @@ func (s *Slots) Stage(ctx context.Context, head release.Manifest, expect int64, 
 		return nil, err
 	}
 	st := &staging{Slots: s, manifest: head, dirs: map[string]bool{"": true}, buf: make([]byte, 64<<10)}
-	commit, err := fill(func(f release.File) error {
+	fetched, err := fill(func(f release.File) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -43,8 +44,11 @@ func (s *Slots) Stage(ctx context.Context, head release.Manifest, expect int64, 
 	if err != nil {
 		return nil, err
 	}
-	st.manifest.Commit = commit
-	return st.finish()
+	st.manifest.Commit = fetched.Commit
+	if signed := fetched.Signed; signed != nil {
+		st.manifest.Repository, st.manifest.Commit = signed.Repository, signed.Commit
+	}
+	return st.finish(fetched.Signed)
 }
 
 // room refuses to write what the disk cannot hold.
@@ -116,10 +120,20 @@ func (st *staging) parents(dir string) error {
 }
 
 // finish makes all that was put durable, and only then says what it is. The .version is for Switch to write.
-func (st *staging) finish() (*release.Manifest, error) {
+// What was written must be what was signed, where anything was: whatever the source made of it.
+func (st *staging) finish(signed *release.Manifest) (*release.Manifest, error) {
 	data, err := st.manifest.Encode()
 	if err != nil {
 		return nil, err
+	}
+	if signed != nil {
+		want, err := signed.Encode()
+		if err != nil {
+			return nil, err
+		}
+		if !bytes.Equal(data, want) {
+			return nil, release.Refuse(release.BadHash, "release %s: what was staged is not what was signed", signed.Version)
+		}
 	}
 	if err := disk.WriteNew(st.disk, path.Join(st.place.Next, ManifestFile), data, 0o644); err != nil {
 		return nil, err

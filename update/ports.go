@@ -21,7 +21,8 @@ type Slots interface {
 
 	// Stage makes next anew from the files that fill puts into it, all of them durable when it returns.
 	// Head names the release; the manifest returned lists what was written. expect is the size that is known
-	// beforehand, in bytes, or 0: with less free than that, nothing is written.
+	// beforehand, in bytes, or 0: with less free than that, nothing is written. Where fill tells of a signed manifest,
+	// the one written is that one, byte for byte, or an error.
 	Stage(ctx context.Context, head release.Manifest, expect int64, fill Fill) (*release.Manifest, error)
 
 	// Switch carries what is not the release's from main into next, makes next main, and main prev.
@@ -35,8 +36,9 @@ type Slots interface {
 	Discard() error
 }
 
-// Fill gives the files of a release to put, one after the other, and returns the commit that they are of, where it is known.
-type Fill func(put func(release.File) error) (commit string, err error)
+// Fill gives the files of a release to put, one after the other, and returns what was learned of it: the commit that they
+// are of, the signed manifest that they were held to, where these are known.
+type Fill func(put func(release.File) error) (release.Fetched, error)
 
 // Look is what stands in the slots.
 type Look struct{ Main, Next, Prev Copy }

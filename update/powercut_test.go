@@ -47,6 +47,12 @@ func cutDevice(t testing.TB, kind disktest.Disk, judged bool) (*disktest.Disk, [
 	d := disktest.New()
 	d.NoExchange, d.NoLinks = kind.NoExchange, kind.NoLinks
 	specs := cutSpecs(judged)
+	return cutDeviceOf(t, d, specs), specs
+}
+
+// cutDeviceOf makes the disk the one of a device that runs the old releases.
+func cutDeviceOf(t testing.TB, d *disktest.Disk, specs []moduleSpec) *disktest.Disk {
+	t.Helper()
 	for i, old := range []string{"1.9.0", "2.0"} {
 		dev := start(d, specs...)
 		_, err := dev.engine.Update(t.Context(), dev.modules[i], update.Options{To: release.MustVersion(old)})
@@ -57,7 +63,7 @@ func cutDevice(t testing.TB, kind disktest.Disk, judged bool) (*disktest.Disk, [
 		write(t, d, "irrigation/main/"+name, content)
 	}
 	write(t, d, "config/moult.json", "{}")
-	return d.Copy(), specs
+	return d.Copy()
 }
 
 // assertWhole holds both modules to the law: the old or the new version whole, nothing of the person's lost.

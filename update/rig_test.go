@@ -17,6 +17,8 @@ import (
 	"moult/journal"
 	"moult/release"
 	"moult/slot"
+	"moult/trust"
+	"moult/trust/trusttest"
 	"moult/update"
 )
 
@@ -89,6 +91,7 @@ type device struct {
 type moduleSpec struct {
 	name   string
 	source release.Source
+	signed *trusttest.Site // in place of source
 	keep   []string
 	judged bool
 }
@@ -102,10 +105,12 @@ func start(d *disktest.Disk, specs ...moduleSpec) *device {
 		Tell:    func(e update.Event) { dev.events = append(dev.events, e) },
 	}
 	for _, spec := range specs {
-		dev.modules = append(dev.modules, &update.Module{
-			Name: spec.name, Source: spec.source, Judged: spec.judged,
-			Slots: slot.New(d, slot.ModulePlace(spec.name), func(name string) bool { return slices.Contains(spec.keep, name) }),
-		})
+		slots := slot.New(d, slot.ModulePlace(spec.name), func(name string) bool { return slices.Contains(spec.keep, name) })
+		source := spec.source
+		if spec.signed != nil {
+			source = trust.NewSource(trust.Options{Disk: d, Module: spec.name, Clock: dev.engine.Now, Slot: slots, Site: spec.signed})
+		}
+		dev.modules = append(dev.modules, &update.Module{Name: spec.name, Source: source, Judged: spec.judged, Slots: slots})
 	}
 	return dev
 }

@@ -141,13 +141,14 @@ func (e *Engine) stageOnce(ctx context.Context, m *Module, r release.Release) (r
 	var fetched release.Fetched
 	head := release.Manifest{Module: m.Name, Version: r.Version, Repository: m.Repository}
 	guard := release.NewGuard(want.Limits)
-	manifest, err := m.Slots.Stage(ctx, head, expect, func(put func(release.File) error) (string, error) {
+	manifest, err := m.Slots.Stage(ctx, head, expect, func(put func(release.File) error) (release.Fetched, error) {
 		var err error
 		fetched, err = m.Source.Fetch(ctx, r, want, func(f release.File) error { return guard.Pass(f, put) })
 		if err == nil && r.Commit != "" && fetched.Commit != "" && r.Commit != fetched.Commit {
 			err = fault.Transient(fmt.Errorf("tag %s moved: got commit %s, want %s", r.Version, fetched.Commit, r.Commit))
 		}
-		return cmp.Or(fetched.Commit, r.Commit), err
+		fetched.Commit = cmp.Or(fetched.Commit, r.Commit)
+		return fetched, err
 	})
 	if err != nil {
 		return fetched, err

@@ -10,12 +10,16 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"moult/fault"
 )
 
-// errSilent is why a request ends whose server says nothing more.
-var errSilent = errors.New("the server fell silent")
+// errSilent is why a request ends whose server says nothing more, errSlow of one that says next to nothing, for ever.
+var (
+	errSilent = errors.New("the server fell silent")
+	errSlow   = errors.New("the server sends next to nothing")
+)
 
 // body is an answer's body: counted, bounded, and ended when the server falls silent.
 type body struct {
@@ -28,6 +32,9 @@ type body struct {
 	left, total int64
 	received    int64
 	err         error
+
+	waited time.Duration // for the bytes since the last look at the rate
+	came   int64         // those bytes
 }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -35,8 +42,12 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, b.err
 	}
 	stop := b.c.opt.After(b.c.opt.Silence, func() { b.cancel(errSilent) })
+	asked := b.c.opt.Now()
 	n, err := b.r.Read(p)
 	stop()
+	if err == nil {
+		err = b.tooSlow(n, b.c.opt.Now().Sub(asked))
+	}
 	b.received += int64(n)
 	b.req.Meter.Received += int64(n)
 	if n > 0 && b.req.Meter.Progress != nil {
@@ -50,6 +61,20 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	b.err = err
 	return n, err
+}
+
+// tooSlow ends a body that keeps a device waiting without ever falling silent. What the device itself takes its time for does not count.
+func (b *body) tooSlow(n int, waited time.Duration) error {
+	b.came += int64(n)
+	if b.waited += waited; b.waited < time.Minute {
+		return nil
+	}
+	if b.came < b.c.opt.MinRate {
+		b.cancel(errSlow)
+		return errSlow
+	}
+	b.waited, b.came = 0, 0
+	return nil
 }
 
 // failed says why a body could not be read to its end.

@@ -33,13 +33,14 @@ type Options struct {
 	MaxWait  time.Duration // between two tries; an answer that asks for more is an error; 0: 30 s, what a person would wait
 	Dial     time.Duration // to connect, and again for TLS; 0: 20 s, as a small board's TLS takes its time
 	Silence  time.Duration // the longest that a server may be silent, before its answer and within a body; 0: 30 s
+	MinRate  int64         // the fewest bytes of a body within a minute of waiting for it, unless it ends; 0: 6,000, a tenth of what a bad link brings
 	MaxJSON  int64         // the longest JSON answer, unpacked; 0: 8 MiB
 	MaxBytes int64         // the longest other body; 0: 4 GiB
 
 	// What a test controls; each may be nil.
 	Sleep  func(context.Context, time.Duration) error    // between two tries
 	Jitter func(time.Duration) time.Duration             // of [0, d)
-	Now    func() time.Time                              // to say how long a rate limit lasts
+	Now    func() time.Time                              // to say how long a rate limit lasts, and to see a server that is too slow
 	Proxy  func(*http.Request) (*url.URL, error)         // of a request's URL; nil: http.ProxyFromEnvironment, which spares loopback
 	After  func(d time.Duration, f func()) (stop func()) // calls f after d of silence unless stopped
 }
@@ -65,6 +66,7 @@ func New(opt Options) *Client {
 	set(&opt.MaxWait, 30*time.Second)
 	set(&opt.Dial, 20*time.Second)
 	set(&opt.Silence, 30*time.Second)
+	set(&opt.MinRate, 6000)
 	set(&opt.MaxJSON, 8<<20)
 	set(&opt.MaxBytes, 4<<30)
 	if opt.Version == "" {

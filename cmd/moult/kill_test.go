@@ -26,13 +26,18 @@ var fileOperations = []string{
 // MOULT_KILL_EVERY=n kills before every n-th only.
 func TestKilledBeforeEveryFileOperation(t *testing.T) {
 	every := killEvery(t)
-	for name, inject := range map[string][]string{
-		"with exchange":    nil,
-		"without exchange": {"-e", "inject=renameat2:error=ENOSYS"},
+	for name, test := range map[string]struct {
+		inject []string
+		signed bool
+	}{
+		"with exchange":            {},
+		"without exchange":         {inject: []string{"-e", "inject=renameat2:error=ENOSYS"}},
+		"from a signed repository": {signed: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			k := newKiller(t, inject)
+			inject := test.inject
+			k := newKiller(t, inject, test.signed)
 			kills := 0
 			for _, operation := range fileOperations {
 				if len(inject) > 0 && operation == "renameat2" {
@@ -84,7 +89,7 @@ type killer struct {
 	want   map[string]map[string]string // module and version to the files of main
 }
 
-func newKiller(t *testing.T, inject []string) *killer {
+func newKiller(t *testing.T, inject []string, signed bool) *killer {
 	k := &killer{t: t, inject: inject, fresh: filepath.Join(t.TempDir(), "device"), found: map[string]int{}, want: map[string]map[string]string{}}
 	repositories := t.TempDir()
 	old := map[string]map[string]string{
@@ -96,21 +101,57 @@ func newKiller(t *testing.T, inject []string) *killer {
 		"updater":    {"ota.py": "new"},
 	}
 	own := map[string]string{"settings.py": "mine", "secrets.py": "key", "data/log.csv": "1,2"}
-	var modules []string
 	for name := range old {
-		dir := filepath.Join(repositories, name)
-		commitRelease(t, dir, "1.9.0", old[name])
-		k.moult(k.fresh, nil, "update", "--url", dir)
-		commitRelease(t, dir, "1.10.0", updated[name])
-		modules = append(modules, fmt.Sprintf("%q: {\"url\": %q, \"keep\": [\"settings.py\"]}", name, dir))
 		k.want[name+" 1.9.0"], k.want[name+" 1.10.0"] = old[name], updated[name]
 	}
-	writeFile(t, filepath.Join(k.fresh, "config/moult.json"), `{"modules": {`+strings.Join(modules, ", ")+`}}`)
+	if signed {
+		k.fromSigned(repositories, old, updated)
+	} else {
+		k.fromGit(repositories, old, updated)
+	}
 	for name, content := range own {
 		writeFile(t, filepath.Join(k.fresh, "irrigation/main", name), content)
 		k.want["irrigation 1.9.0"][name], k.want["irrigation 1.10.0"][name] = content, content
 	}
 	return k
+}
+
+// fromGit installs the old releases from git repositories, in which the new ones are then.
+func (k *killer) fromGit(repositories string, old, updated map[string]map[string]string) {
+	var modules []string
+	for name := range old {
+		dir := filepath.Join(repositories, name)
+		commitRelease(k.t, dir, "1.9.0", old[name])
+		k.moult(k.fresh, nil, "update", "--url", dir)
+		commitRelease(k.t, dir, "1.10.0", updated[name])
+		modules = append(modules, fmt.Sprintf("%q: {\"url\": %q, \"keep\": [\"settings.py\"]}", name, dir))
+	}
+	writeFile(k.t, filepath.Join(k.fresh, "config/moult.json"), `{"modules": {`+strings.Join(modules, ", ")+`}}`)
+}
+
+// fromSigned does the same with a signed repository, which has the bundles that lead from the one to the other.
+func (k *killer) fromSigned(repositories string, old, updated map[string]map[string]string) {
+	updates := filepath.Join(repositories, "updates")
+	var modules []string
+	for name := range old {
+		modules = append(modules, fmt.Sprintf("%q: {\"keep\": [\"settings.py\"]}", name))
+	}
+	writeFile(k.t, filepath.Join(k.fresh, "config/moult.json"),
+		fmt.Sprintf(`{"modules": {%s}, "repository": {"url": "file://%s"}}`, strings.Join(modules, ", "), updates))
+	k.moult(k.fresh, nil, "repo", "init", updates)
+	k.moult(k.fresh, nil, "trust", filepath.Join(updates, "metadata/1.root.json"))
+	for _, version := range []string{"1.9.0", "1.10.0"} {
+		for name, files := range map[string]map[string]map[string]string{"1.9.0": old, "1.10.0": updated}[version] {
+			dir := filepath.Join(repositories, name+version)
+			for file, content := range files {
+				writeFile(k.t, filepath.Join(dir, file), content)
+			}
+			k.moult(k.fresh, nil, "repo", "add", name, dir, "--version", version, "-C", updates)
+		}
+		if version == "1.9.0" {
+			k.moult(k.fresh, nil, "update")
+		}
+	}
 }
 
 // killAt kills an update before the n-th call of one operation. It reports false where there is no such call.

@@ -122,7 +122,7 @@ func tarGz(t *testing.T, name, content string) string {
 
 // TestInterruptedBetweenModules stops an update by Ctrl-C after its first module: what follows is not begun, and that is told.
 func TestInterruptedBetweenModules(t *testing.T) {
-	k := newKiller(t, nil)
+	k := newKiller(t, nil, false)
 	cmd := exec.Command("strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=renameat2:signal=INT:when=1", "moult", "update", "--root", k.fresh)
 	output, _ := cmd.CombinedOutput()
 	if code := cmd.ProcessState.ExitCode(); code != 130 {

@@ -166,8 +166,13 @@ func (d *Disk) Open(name string) (io.ReadCloser, error) {
 	if n.mode.IsDir() {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: syscall.EISDIR}
 	}
-	return io.NopCloser(bytes.NewReader(n.data)), nil
+	return reader{bytes.NewReader(n.data)}, nil
 }
+
+// reader is a file being read, from its beginning or at any place.
+type reader struct{ *bytes.Reader }
+
+func (reader) Close() error { return nil }
 
 // Lstat describes a name.
 func (d *Disk) Lstat(name string) (fs.FileInfo, error) {

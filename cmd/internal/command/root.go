@@ -161,7 +161,7 @@ What a power cut or a kill left half-done is finished or undone before any comma
 	a.holdsCommands(root)
 	root.PersistentFlags().StringVar(&a.root, "root", device.Root(), "the device's directory (MOULT_ROOT)")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, one object a line")
-	root.AddCommand(a.update(), a.status(), a.history(), a.confirm(), a.rollback(), a.config(), a.agent())
+	root.AddCommand(a.update(), a.status(), a.history(), a.confirm(), a.rollback(), a.config(), a.trust(), a.agent())
 	if a.More != nil {
 		root.AddCommand(a.More(&Shell{a})...)
 	}

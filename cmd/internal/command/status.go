@@ -22,8 +22,9 @@ type moduleStatus struct {
 	Channel    string            `json:"channel"`
 	Repository string            `json:"repository,omitempty"` // where what is running came from
 	Commit     string            `json:"commit,omitempty"`
-	Files      int               `json:"files,omitempty"` // of the release
-	Own        int               `json:"own"`             // of the device
+	Signed     bool              `json:"signed,omitempty"` // the signed repository vouches for all of the above
+	Files      int               `json:"files,omitempty"`  // of the release
+	Own        int               `json:"own"`              // of the device
 	Rejected   []release.Version `json:"rejected,omitempty"`
 	Failure    string            `json:"failure,omitempty"`
 }
@@ -32,7 +33,7 @@ func (a *app) status() *cobra.Command {
 	return &cobra.Command{
 		Use:   "status [MODULE…]",
 		Short: "Show what is installed, where it came from, and what is under way",
-		Long:  "Status shows each module's version, the repository and commit that it came from, the version to go back to,\nand why the last try failed. It needs no network.\n\n" + exitHelp,
+		Long:  "Status shows each module's version, the repository and commit that it came from, whether\nthe signed repository vouches for that, the version to go back to,\nand why the last try failed. It needs no network.\n\n" + exitHelp,
 		Example: `  moult status
   moult status irrigation --json`,
 		ValidArgsFunction: a.moduleNames,
@@ -92,6 +93,9 @@ func statusOf(d *device.Device, m *device.Module) (moduleStatus, error) {
 	if manifest != nil {
 		s.Repository, s.Commit, s.Files = manifest.Repository, manifest.Commit, len(manifest.Files)
 	}
+	if s.Signed, err = d.IsProven(m); err != nil {
+		return moduleStatus{}, err
+	}
 	own, err := m.Slots.Own()
 	s.Own = len(own)
 	return s, err
@@ -119,6 +123,9 @@ func (a *app) printStatus(d *device.Device, s moduleStatus) {
 	from := s.Repository
 	if s.Commit != "" {
 		from += " at " + s.Commit
+	}
+	if s.Signed {
+		from += ", signed"
 	}
 	row("from", from)
 	if s.Files+s.Own > 0 {

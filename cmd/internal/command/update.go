@@ -23,6 +23,7 @@ import (
 // updateFlags are what update is asked for.
 type updateFlags struct {
 	url, dir, name, forge, channel, asset string
+	bundle                                string
 	to                                    string
 	dirGiven                              bool
 	check, dryRun                         bool
@@ -54,6 +55,9 @@ For a private repository put its token into the environment as MOULT_TOKEN, or i
   # back to an older release, on purpose
   moult update irrigation --to 1.2 --allow-downgrade
 
+  # a signed update from a stick, without a network
+  moult update --bundle /media/stick/irrigation.bundle
+
   # a local git repository, as on a stick
   moult update --url /media/stick/blink.git`,
 		ValidArgsFunction: a.moduleNames,
@@ -70,6 +74,7 @@ For a private repository put its token into the environment as MOULT_TOKEN, or i
 	flags.StringVar(&f.name, "name", "", "with --url: the module's name (default: the repository's)")
 	flags.StringVar(&f.forge, "forge", "", "with --url: github, gitea, gitlab or git, where the host does not tell")
 	flags.StringVar(&f.asset, "asset", "", `with --url: a release asset to install instead, such as "app_{os}_{arch}.tar.gz"`)
+	flags.StringVar(&f.bundle, "bundle", "", "a file that brings the update, as from a stick: signed, and no network is needed")
 	flags.StringVar(&f.channel, "channel", "", `stable, beta, or a constraint such as "~> 1.2" (default: as configured)`)
 	flags.StringVar(&f.to, "to", "", "install this version and no other")
 	flags.BoolVar(&f.check, "check", false, "only say whether there is something new (exit code 10)")
@@ -102,8 +107,15 @@ func (a *app) runUpdate(ctx context.Context, f updateFlags, names []string) erro
 			return usageError{fmt.Errorf("--to: %w", err)}
 		}
 	}
+	if f.bundle != "" && len(names) == 0 {
+		module, err := device.ModuleOfBundle(f.bundle)
+		if err != nil {
+			return err
+		}
+		names = []string{module}
+	}
 	printer := newPrinter(a.out, a.err, a.json, f.check || f.dryRun)
-	d, err := a.open(ctx, device.Options{Config: given, Tell: printer.tell, Wait: f.wait})
+	d, err := a.open(ctx, device.Options{Config: given, Bundle: f.bundle, Tell: printer.tell, Wait: f.wait})
 	if d == nil {
 		return err
 	}
@@ -209,7 +221,7 @@ func (f *updateFlags) fit(flags *pflag.FlagSet) error {
 			}
 		}
 	}
-	for _, pair := range [][2]string{{"check", "dry-run"}, {"to", "channel"}} {
+	for _, pair := range [][2]string{{"check", "dry-run"}, {"to", "channel"}, {"bundle", "url"}} {
 		if flags.Changed(pair[0]) && flags.Changed(pair[1]) {
 			return fmt.Errorf("got --%s and --%s, want one of them", pair[0], pair[1])
 		}

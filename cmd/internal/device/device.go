@@ -32,6 +32,7 @@ import (
 type Options struct {
 	Root    string         // the device's directory
 	Config  *config.Config // instead of what the directory configures; nil for that
+	Bundle  string         // a file that the modules come from, in place of where they come from else; "" for none
 	Version string         // of the program, for the servers that it asks
 	Linked  Linked         // the sources that the program has beyond the forges
 	Tell    func(update.Event)
@@ -222,18 +223,26 @@ func (d *Device) Close() error {
 	return d.disk.Close()
 }
 
-func (d *Device) module(m config.Module) *Module {
-	place := slot.ModulePlace(m.Name)
+// place is where a module's versions live.
+func place(m config.Module) slot.Place {
 	if m.Root {
-		place = slot.RootPlace(m.Dir)
+		return slot.RootPlace(m.Dir)
 	}
-	slots := slot.New(d.disk, place, m.Keep.Match)
+	return slot.ModulePlace(m.Name)
+}
+
+func (d *Device) module(m config.Module) *Module {
+	slots := slot.New(d.disk, place(m), m.Keep.Match)
 	module := &Module{Config: m, Slots: slots, Module: update.Module{
 		Name: m.Name, Repository: m.URL, Slots: slots, Channel: m.Channel,
 		Source: &source{device: d, module: m, linked: d.opt.Linked},
 		Want:   release.Want{Dir: m.Dir, Limits: m.Limits},
 		Judged: len(m.Run) > 0 || m.Unit != "" || m.Health != nil || m.Confirm,
 	}}
+	if d.isSigned(m) { // the signed manifest says what is installed, and where it came from
+		module.Want, module.Repository = release.Want{Limits: m.Limits}, d.Config.Repository.URL
+		return module
+	}
 	if m.Asset != "" {
 		module.AssetFor = func(v release.Version) (string, error) { return platform().AssetName(m.Asset, v) }
 	}

@@ -48,6 +48,9 @@ func (s *source) Fetch(ctx context.Context, r release.Release, want release.Want
 }
 
 func (s *source) make(ctx context.Context) (release.Source, error) {
+	if s.device.isSigned(s.module) { // and nothing else will do
+		return s.device.signed(s.module)
+	}
 	d := s.device
 	return Origin{Config: d.Config, Client: d.client, Linked: s.linked, Temp: d.temp(s.module.Name), Known: d.Journal.Forge, Learn: d.Journal.SetForge}.Source(ctx, s.module)
 }

@@ -1,0 +1,148 @@
+package trust
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"moult/pack"
+	"moult/release"
+)
+
+// feed reads a bundle as it comes, and is asked for its sections in their order.
+type feed struct {
+	bundle *pack.Bundle
+	next   pack.Section // the section that was not taken yet; its kind is 0 where it was not read yet
+}
+
+// openFeed reads the beginning of a bundle, and refuses one of another module. An empty module is any; the bundle's is returned.
+func openFeed(r io.Reader, module string) (*feed, string, error) {
+	b, err := pack.OpenBundle(r)
+	if err != nil {
+		return nil, "", err
+	}
+	f := &feed{bundle: b}
+	name, err := f.get(context.Background(), item{kind: pack.Module, limit: 64})
+	if err != nil {
+		return nil, "", err
+	}
+	if module != "" && string(name) != module {
+		return nil, "", release.Refuse(release.WrongModule, "bundle: got the module %.64q, want %s", name, module)
+	}
+	return f, string(name), nil
+}
+
+// get returns the section of an item's kind and number. Those before it are passed over.
+func (f *feed) get(_ context.Context, it item) ([]byte, error) {
+	if _, err := f.seek(it.kind, it.number); err != nil {
+		return nil, err
+	}
+	f.next = pack.Section{}
+	return f.bundle.Body(it.limit)
+}
+
+// seek goes to a section, and is at its beginning then. It is release.ErrNotFound where there is none, and the sections behind stay.
+func (f *feed) seek(kind pack.Kind, number uint64) (pack.Section, error) {
+	for {
+		if f.next.Kind == 0 {
+			s, err := f.bundle.Next()
+			if err == io.EOF {
+				return s, fmt.Errorf("bundle: %s: %w", kind, release.ErrNotFound)
+			}
+			if err != nil {
+				return s, err
+			}
+			if s.Length > maxSection(s.Kind) {
+				return s, release.Refuse(release.BadLength, "bundle: %s: got %d bytes, want at most %d", s.Kind, s.Length, maxSection(s.Kind))
+			}
+			f.next = s
+		}
+		switch s := f.next; {
+		case s.Kind == kind && (number == 0 || s.Number == number):
+			return s, nil
+		case s.Kind > kind || s.Kind == kind && s.Number > number:
+			return s, fmt.Errorf("bundle: %s: %w", kind, release.ErrNotFound)
+		}
+		f.next = pack.Section{}
+	}
+}
+
+// maxSection bounds what is inflated of a section, in bytes, even to pass it over.
+func maxSection(kind pack.Kind) int64 {
+	switch kind {
+	case pack.Root:
+		return maxRoot
+	case pack.Timestamp:
+		return maxTimestamp
+	case pack.ManifestKind:
+		return maxManifest
+	}
+	return maxMetadata
+}
+
+// layered asks a bundle first, and then a server, where there is one.
+type layered struct {
+	feed      *feed
+	site      fetcher // nil: from a stick
+	timestamp []byte  // what the server answered already; nil: nothing
+}
+
+func (l *layered) get(ctx context.Context, it item) ([]byte, error) {
+	switch {
+	case it.kind == pack.Timestamp && l.timestamp != nil:
+		// the bundle may have been made before what the server has now, or behind it
+		if s, err := l.feed.seek(it.kind, 0); err == nil && s.Number <= peek(l.timestamp).version {
+			return l.timestamp, nil
+		}
+		data, err := l.feed.get(ctx, it)
+		if errors.Is(err, release.ErrNotFound) {
+			return l.timestamp, nil
+		}
+		return data, err
+	case it.kind == pack.Root || l.site == nil: // a bundle has all the newer roots
+		return l.feed.get(ctx, it)
+	}
+	data, err := l.feed.get(ctx, it)
+	if errors.Is(err, release.ErrNotFound) {
+		return l.site.get(ctx, it)
+	}
+	return data, err
+}
+
+// answered gives the timestamp that a server answered already, and asks it for all else.
+type answered struct {
+	fetcher
+	timestamp []byte
+}
+
+func (a *answered) get(ctx context.Context, it item) ([]byte, error) {
+	if it.kind == pack.Timestamp {
+		return a.timestamp, nil
+	}
+	return a.fetcher.get(ctx, it)
+}
+
+// glance is what metadata says before anything of it is proven: enough to choose what to ask for.
+type glance struct {
+	version uint64
+	names   map[string]uint64 // of what it names
+}
+
+func peek(data []byte) glance {
+	var m struct {
+		Signed struct {
+			Version uint64
+			Meta    map[string]struct{ Version uint64 }
+		}
+	}
+	if json.Unmarshal(data, &m) != nil {
+		return glance{}
+	}
+	g := glance{m.Signed.Version, map[string]uint64{}}
+	for name, file := range m.Signed.Meta {
+		g.names[name] = file.Version
+	}
+	return g
+}
