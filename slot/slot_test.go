@@ -278,6 +278,13 @@ func TestRefusals(t *testing.T) {
 		})
 		wantError(t, err, "got 5, want 10")
 	})
+	t.Run("other files than were signed", func(t *testing.T) {
+		s := slot.New(disktest.New(), slot.ModulePlace("m"), nil)
+		_, err := s.Stage(t.Context(), release.Manifest{Module: "m", Version: one}, 0, func(put func(release.File) error) (release.Fetched, error) {
+			return release.Fetched{Signed: &release.Manifest{Module: "m", Version: one}}, put(release.File{Path: "a", Size: 1, Body: strings.NewReader("a")})
+		})
+		wantError(t, err, "what was staged is not what was signed")
+	})
 	t.Run("less free than is expected writes nothing", func(t *testing.T) {
 		d := disktest.New()
 		d.Space = 1 << 20

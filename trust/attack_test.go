@@ -121,6 +121,7 @@ func attacks() []attack {
 			do: func(h *trusttest.Repo) {
 				h.Files[versioned("irrigation", h.Roles["irrigation"].Version)] = make([]byte, 1<<20+1)
 			}},
+		{name: "endless data: targets that are not asked for", only: "stick", do: func(h *trusttest.Repo) { h.Files[versioned("targets", h.Targets.Version)] = make([]byte, 1<<20+1) }, want: release.BadLength},
 		{name: "endless data: a manifest", do: func(h *trusttest.Repo) { h.Files[manifestFile(h)] = make([]byte, 1<<20) }, want: release.BadLength},
 		{name: "endless data: a file", do: func(h *trusttest.Repo) { h.Files[file(h, "b")] = make([]byte, 1<<20) }, want: release.BadLength, only: "requests"},
 		{name: "endless data: a file that tells no length", only: "requests", do: func(*trusttest.Repo) {}, want: release.BadLength, serve: endless("/files/")},

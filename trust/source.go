@@ -90,7 +90,7 @@ func (s *Source) Latest(ctx context.Context, q release.Query) (release.Answer, e
 	if s.opt.Bundle != nil {
 		return s.fromBundle(ctx, q)
 	}
-	s.bundles = s.suitable(q.Channel)
+	s.bundles, s.whole = s.suitable(q.Channel), ""
 	timestamp, etag, err := s.askTimestamp(ctx, q.Memo)
 	if err != nil {
 		return release.Answer{}, explain(missing(err))

@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"moult/disk"
+	"moult/fault"
+	"moult/release"
 	"moult/trust/trusttest"
 	"moult/update"
 )
@@ -85,5 +88,132 @@ func wantRequests(t *testing.T, r *trusttest.Repo, want []string) {
 	t.Helper()
 	if !slices.EqualFunc(r.Requests, want, func(got, want string) bool { return strings.HasPrefix(got, "GET "+want) }) {
 		t.Errorf("requests: got %q, want %q", r.Requests, want)
+	}
+}
+
+// TestChannels shows which bundle each channel takes, and what is done where there is none.
+func TestChannels(t *testing.T) {
+	first := newRepo(trusttest.Ed25519)
+	next := first.Copy()
+	next.Add("irrigation", "2.0-rc1", trusttest.Release{Files: newFiles, Prerelease: true})
+	next.Add("irrigation", "1.5", trusttest.Release{Files: newFiles, Devices: []string{"esp32"}})
+	next.Add("irrigation", "1.1", trusttest.Release{Files: newFiles, Devices: []string{"linux/arm64"}})
+	next.Publish()
+	for name, test := range map[string]struct {
+		channel, to string
+		want        string
+		bundles     []string // that are asked for
+	}{
+		"stable":               {"stable", "", "1.1", []string{"stable/1.0.bundle"}},
+		"beta":                 {"beta", "", "2.0-rc1", []string{"beta/1.0.bundle"}},
+		"a constraint":         {"~> 1.0", "", "1.1", nil},
+		"a version by its tag": {"stable", "2.0-rc1", "2.0-rc1", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDevice(t, first)
+			d.mustUpdate("1.0", oldFiles)
+			r := next.Copy()
+			r.PutBundles("irrigation", "stable", "1.1", "1.0")
+			r.PutBundles("irrigation", "beta", "2.0-rc1", "1.0")
+			d.handler.Serve(r)
+			var err error
+			d.channel, err = release.ParseChannel(test.channel)
+			must(t, err)
+			if test.to != "" {
+				d.to = release.MustVersion(test.to)
+			}
+			d.mustUpdate(test.want, newFiles)
+			var asked []string
+			for _, line := range r.Requests {
+				if name, ok := strings.CutPrefix(line, "GET bundles/irrigation/"); ok {
+					asked = append(asked, name)
+				}
+			}
+			if !slices.Equal(asked, test.bundles) {
+				t.Errorf("bundles: got %q, want %q", asked, test.bundles)
+			}
+		})
+	}
+	t.Run("beta where only stable has a bundle", func(t *testing.T) {
+		d := newDevice(t, first)
+		d.mustUpdate("1.0", oldFiles)
+		r := second(first)
+		r.PutBundles("irrigation", "stable", "1.1", "1.0")
+		d.handler.Serve(r)
+		d.now, d.channel = r.Now, release.Beta
+		d.mustUpdate("1.1", newFiles)
+		wantRequests(t, r, []string{"metadata/timestamp.json", "bundles/irrigation/beta/1.0.bundle", "bundles/irrigation/stable/1.0.bundle"})
+	})
+}
+
+// TestAltered updates a device whose files are no longer what the release put there.
+func TestAltered(t *testing.T) {
+	first := newRepo(trusttest.Ed25519)
+	next := second(first)
+	next.PutBundles("irrigation", "stable", "1.1", "1.0")
+	for name, test := range map[string]struct {
+		file, content string
+		want          int // files that are asked for whole
+	}{
+		"a file that a delta is made to":              {"app.py", "print('mine')", 1},
+		"a file that did not change":                  {"lib/a.py", "a = 2", 1},
+		"a file that moved":                           {"run.sh", "#!mine", 1},
+		"the manifest, so that it is as a new device": {".manifest", "{}", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDevice(t, first)
+			d.mustUpdate("1.0", oldFiles)
+			must(t, disk.WriteFile(d.disk, "irrigation/main/"+test.file, []byte(test.content), 0o644))
+			fresh := d.disk.Copy()
+			r := next.Copy()
+			d.handler.Serve(r)
+			d.now = r.Now
+			_, err := d.update()
+			must(t, err)
+			whole := 0
+			for _, line := range r.Requests {
+				if strings.HasPrefix(line, "GET files/") {
+					whole++
+				}
+			}
+			got := tree(t, d.disk, "irrigation/main")
+			if got[".version"] != "1.1" || got["app.py"] != newFiles["app.py"] || got["moved.sh"] != newFiles["moved.sh"] || got["lib/a.py"] != newFiles["lib/a.py"] {
+				t.Errorf("got %q", got)
+			}
+			if whole != test.want {
+				t.Errorf("got %d files asked for whole, want %d: %q", whole, test.want, r.Requests)
+			}
+
+			d.disk, d.stick = fresh, next.Bundle("irrigation", "1.1", first.Manifests["irrigation/1.0"])
+			if _, err := d.update(); release.ReasonOf(err) != release.Missing || fault.HintOf(err) == "" {
+				t.Errorf("from a stick: got %v, want it missing, with a hint", err)
+			}
+			d.stick = next.Bundle("irrigation", "1.1", nil)
+			if _, err := d.update(); err != nil {
+				t.Errorf("from a stick with all of it: %v", err)
+			}
+		})
+	}
+}
+
+// TestManyRoots follows a repository through a year of new roots, and stops at more in a row than there can be.
+func TestManyRoots(t *testing.T) {
+	first := newRepo(trusttest.Ed25519)
+	for _, test := range []struct {
+		roots int64
+		want  release.Reason
+	}{{256, ""}, {257, release.BadLength}} {
+		d := newDevice(t, first)
+		d.mustUpdate("1.0", oldFiles)
+		r := second(first)
+		for r.Root.Version <= test.roots {
+			r.Root.Version++
+			r.PutRoot()
+		}
+		d.handler.Serve(r)
+		d.now = r.Now
+		if _, err := d.update(); release.ReasonOf(err) != test.want || test.want == "" && err != nil {
+			t.Errorf("%d roots: got %v, want %q", test.roots, err, test.want)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"moult/fault"
 	"moult/web"
@@ -48,6 +49,50 @@ func TestMaxBytes(t *testing.T) {
 			}
 			if c.wantErr != "" && (err == nil || !strings.Contains(err.Error(), c.wantErr) || fault.IsTransient(err) || len(got) > 1000) {
 				t.Errorf("got %d bytes and %v, want the final error %q", len(got), err, c.wantErr)
+			}
+		})
+	}
+}
+
+// TestMinRate gives up a server that never falls silent and never gets anywhere. A device that is slow itself is not punished.
+func TestMinRate(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		waited  time.Duration // for each piece of 100 bytes
+		between time.Duration // that the device takes itself
+		wantErr bool
+	}{
+		{"quick", time.Second / 10, 0, false},
+		{"as slow as may be", time.Second, 0, false},
+		{"too slow", 2 * time.Second, 0, true},
+		{"the device is slow", time.Second / 10, time.Minute, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			address := serve(t, func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, 10_000)) })
+			now, looks := time.Unix(0, 0), 0
+			opt := quick(nil)
+			opt.Now = func() time.Time { // it is looked at before and after each wait
+				if looks++; looks%2 == 0 {
+					now = now.Add(c.waited)
+				} else {
+					now = now.Add(c.between)
+				}
+				return now
+			}
+			resp, err := web.New(opt).Do(t.Context(), web.Request{URL: address})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			looks = 0
+			var got int
+			for piece := make([]byte, 100); err == nil; {
+				var n int
+				n, err = io.ReadFull(resp.Body, piece)
+				got += n
+			}
+			if failed := err != io.EOF; failed != c.wantErr || failed && !fault.IsTransient(err) || !failed && got != 10_000 {
+				t.Errorf("got %d bytes and %v, want an error that may pass: %v", got, err, c.wantErr)
 			}
 		})
 	}
