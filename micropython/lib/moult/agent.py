@@ -1,0 +1,231 @@
+"""The routine of a board: network, clock, check, update, LEDs, messages; at the start, at intervals, in a window, after failures, and
+when a person asks. It is one generator of waits, so that it runs before the application, beside it, or in asyncio."""
+
+import gc
+import sys
+import time
+
+import moult_boot as boot
+from moult.core import Core, explain
+from moult_boot import Error
+
+_RETRY = (15, 900)  # seconds: the first wait after a failure, doubled each time up to the last
+
+
+class Agent:
+    """One board. feed is called while it works, listener with each event; both may be None."""
+
+    def __init__(self, feed=None, listener=None, commands=None):
+        self.feed, self.listener = feed, listener
+        self.commands = commands or {}
+        self.began = time.ticks_ms()
+        self.core = self.leds = self.mqtt = self.problem = None
+        self.latest = {}  # of each module, as the last check found it
+        self.asked, self.failures, self.due, self.restarted = [], 0, None, False
+        try:
+            from moult import config
+
+            self.config = config.load()
+        except Exception as e:  # the application must start all the same
+            self.config, self.problem = {"modules": {}, "check": {}, "leds": {}, "mqtt": {}, "wifi": [], "zone": 0}, e
+        sys.modules.pop("moult.config", None)
+        self.core = Core(self.config, self.tell, feed)
+        if self.config["leds"]:
+            from moult.leds import Leds
+
+            self.leds = Leds(self.config["leds"])
+        if self.config["mqtt"].get("url"):
+            try:
+                from moult.mqtt import Client
+
+                self.mqtt = Client(self)
+            except (Error, ImportError) as e:
+                self.problem = self.problem or e
+
+    def tell(self, event):
+        """Gives an event to whoever listens."""
+        if event["event"] == "checked":
+            self.latest[event["module"]] = event["from" if event["text"].startswith("nothing") else "version"]
+        if self.listener:
+            self.listener(event)
+        if self.mqtt:
+            self.mqtt.tell(event)
+
+    def say(self, kind, text, module=""):
+        self.tell({"event": kind, "time": boot.now(), "module": module, "text": text})
+
+    def show(self, *patterns):
+        if self.leds:
+            yield from self.leds.show(*patterns)
+
+    def begin(self):
+        """What comes once, before anything else: what was cut ends, and what is wrong is told."""
+        cause = power_on()
+        self.say("started", "moult: %s" % ("the power came on" if cause else "the board was restarted"))
+        if self.problem:
+            self.tell(boot.record("config", {"since": boot.now()}, "failed", text=explain(self.problem)))
+            return
+        try:
+            self.core.recover()
+        except Exception as e:
+            self.say("failed", "recover: " + explain(e))
+
+    def first(self):
+        """The first round, where one is due at a start. It never raises."""
+        self.begin()
+        yield from self.show("working")
+        check = self.config["check"]
+        if self.problem:
+            return False
+        if check.get("on") == "power-on" and not power_on() and not self._own_trial():
+            yield from self.show("settled")
+            self._plan(None)
+            return True
+        if not self.allowed():
+            yield from self.show("settled")
+            self.due = time.ticks_ms()
+            return True
+        return (yield from self.try_round())
+
+    def _own_trial(self):
+        """Reports whether the updater itself is on trial: a round then shows whether it can still do one."""
+        for m in self.config["modules"].values():
+            if self.core.is_own(m) and boot.load(m["name"]).get("step") == "trial":
+                return True
+        return False
+
+    def try_round(self, names=None, to=""):
+        """A round whose errors become events. It returns whether it went well."""
+        error = None
+        try:
+            yield from self.round(names, to)
+        except Exception as e:
+            error = e
+        self._plan(error)
+        return error is None
+
+    def _plan(self, error):
+        """Sets when the next round is due."""
+        every = self.config["check"].get("every", 0)
+        if error:
+            wait = min(_RETRY[0] << min(self.failures, 8), _RETRY[1])
+            self.failures += 1
+        else:
+            self.failures, wait = 0, every
+        self.due = time.ticks_add(time.ticks_ms(), wait * 1000) if wait else None
+
+    def round(self, names=None, to=""):
+        """Brings the board online, checks and updates the modules. Yellow is on while it runs and after it failed. It returns what it did
+        in plain words. After a change the board restarts, and does not return."""
+        yield from self.show("working")
+        changed, texts, error = False, [], None
+        yield from self.online()
+        for name in names or list(self.core.modules):
+            try:
+                plan = yield from self.core.update(name, to)
+                changed = changed or plan.changes()
+                texts.append("%s is now %s" % (name, plan.version) if plan.changes() else "%s: %s" % (name, plan))
+                self._confirm_own()
+            except Exception as e:
+                error = error or e
+            gc.collect()
+        self._forget()
+        if error is None:
+            yield from self.show("settled", "updated" if changed else "nothing")
+        text = "\n".join(texts)
+        if changed:
+            yield from self.restart("to run what was updated", text)
+        elif self.mqtt and not self.mqtt.lasting:
+            yield from self.mqtt.flush()
+        if error:
+            raise error
+        return text
+
+    def _confirm_own(self):
+        """The updater that could ask a source is good."""
+        for m in self.config["modules"].values():
+            if self.core.is_own(m) and "limit" not in m:
+                self.core.confirm(m["name"])
+
+    def _forget(self):
+        """Gives back the memory of what only an update needs."""
+        for name in ("archive", "github"):
+            sys.modules.pop("moult." + name, None)
+        self.core.sources.clear()
+        gc.collect()
+
+    def online(self):
+        """Joins a network where one is configured, and sets the clock."""
+        if not self.config["wifi"]:
+            return
+        try:
+            from moult import wifi
+
+            joined = yield from wifi.connect(self.config["wifi"])
+            if joined:
+                self.say("network", "joined %s" % joined)
+            wifi.set_clock()
+        except Exception as e:
+            self.say("network", explain(e))
+            raise
+        finally:
+            sys.modules.pop("moult.wifi", None)
+
+    def restart(self, why, text=""):
+        """Restarts the board, once the messages are out."""
+        self.say("restarting", "the board is restarted: " + why)
+        if self.mqtt:
+            yield from self.mqtt.flush(text)
+        from machine import reset
+
+        reset()
+
+    # The clock
+
+    def local(self):
+        """The local time as time.gmtime gives it."""
+        return time.gmtime(time.time() + self.config["zone"])
+
+    def minute(self):
+        t = self.local()
+        return t[3] * 60 + t[4]
+
+    def allowed(self):
+        """Reports whether the routine may run by itself now."""
+        window = self.config["check"].get("window")
+        if not window:
+            return True
+        now, (a, b) = self.minute(), window
+        return a <= now < b if a < b else now >= a or now < b
+
+    def ask(self, names, to=""):
+        """Wants a round now."""
+        self.asked.append((names, to))
+
+    def forever(self):
+        """What goes on beside the application: commands, rounds that are due or asked for, the daily restart. A generator without end."""
+        restart = self.config["check"].get("restart")
+        self.restarted = restart is not None and self.minute() == restart  # not twice within one minute
+        while True:
+            if self.mqtt:
+                yield from self.mqtt.step()
+            if self.asked:
+                names, to = self.asked.pop(0)
+                yield from self.try_round(names, to)
+            elif self.due is not None and time.ticks_diff(self.due, time.ticks_ms()) <= 0 and self.allowed():
+                yield from self.try_round()
+            if restart is not None:
+                if self.minute() != restart:
+                    self.restarted = False
+                elif not self.restarted:
+                    self.restarted = True
+                    yield from self.restart("it is restarted every day at this time")
+            yield 100
+
+
+def power_on():
+    """Reports whether the power came on, as far as the port can tell."""
+    import machine
+
+    cause = getattr(machine, "PWRON_RESET", None)
+    return cause is None or machine.reset_cause() == cause

@@ -1,0 +1,304 @@
+"""The update of a board's modules: check, plan, fetch, stage, switch. What waits for the network is a generator that yields the
+milliseconds that it would wait, so that the same code serves a plain program and asyncio."""
+
+import gc
+import os
+import time
+
+import moult_boot as boot
+from moult_boot import Error, Slots
+from moult.version import compare
+
+TRIES = 3  # downloads of one update
+PAUSE = 2000  # ms before the second; doubled each time
+
+
+class Plan:
+    """What an update would do: nothing, install, update, downgrade or refuse, and why."""
+
+    def __init__(self, installed, version, action, reason=""):
+        self.installed, self.version, self.action, self.reason = installed, version, action, reason
+
+    def changes(self):
+        return self.action not in ("nothing", "refuse")
+
+    def __str__(self):
+        if self.action == "install":
+            return "%s can be installed" % self.version
+        if self.action == "update":
+            return "%s is installed, %s is new" % (self.installed, self.version)
+        if self.action == "downgrade":
+            return "%s is installed, to go down to %s" % (self.installed, self.version)
+        return ("nothing new: " if self.action == "nothing" else "refused: ") + self.reason
+
+
+def decide(state, installed, version, to="", downgrade=False):
+    """The whole law of what is installed, and what not."""
+    order = compare(version, installed) if installed else None
+    if state.get("step") == "trial":
+        return Plan(installed, version, "refuse", "%s is on trial; confirm it or roll it back first" % state["to"])
+    if not installed:
+        action = "install"
+    elif order == 0:
+        return Plan(installed, version, "nothing", "%s is the newest" % installed)
+    elif order is not None and order < 0:
+        if not downgrade:
+            if to:
+                return Plan(installed, version, "refuse", "%s is older than the installed %s" % (version, installed))
+            return Plan(installed, version, "nothing", "the source offers %s, which is older than %s" % (version, installed))
+        action = "downgrade"
+    else:
+        action = "update"
+    if version in state.get("rejected", ()) and not to:
+        return Plan(installed, version, "refuse", "%s was rolled back; a newer release is waited for" % version)
+    return Plan(installed, version, action)
+
+
+class Core:
+    """The modules of a board. config is what moult.config gave; tell is called with each event; feed while it works."""
+
+    def __init__(self, config, tell, feed=None):
+        self.config, self.tell, self.feed = config, tell, feed
+        self.modules = config["modules"]
+        self.sources = {}
+
+    def module(self, name):
+        if name not in self.modules:
+            raise Error("got no module %r" % name)
+        return self.modules[name]
+
+    def slots(self, m):
+        return Slots(m["main"], m["keep"])
+
+    def installed(self, m):
+        return self.slots(m).version(m["main"]) or ""
+
+    def say(self, m, event, **fields):
+        fields["event"], fields["time"], fields["module"] = event, boot.now(), m["name"]
+        self.tell(fields)
+
+    def recover(self):
+        """Ends what was cut. Where main is missing and next whole, another updater was cut between removing the one and renaming
+        the other, and next is the module."""
+        for m in self.modules.values():
+            state = boot.load(m["name"])
+            if state.get("step"):
+                boot.recover(m["name"], state)
+                continue
+            slots = self.slots(m)
+            there = slots.version(slots.next)
+            if there and slots.version(slots.main) is None:
+                self._begin(m, state, "", there)
+                self.tell(boot.finish_switch(m["name"], state))
+            elif there is not None:
+                boot.remove_tree(slots.next)
+
+    def source(self, m):
+        name = m["name"]
+        if name not in self.sources:
+            from moult.github import Source
+
+            forge = m.get("forge", "")
+            host = self.config.get(forge) or {}
+            s = Source(m["url"], forge, m["token"] or host.get("token", ""), host.get("api", ""), self.feed)
+            if not forge:
+                s.begin()
+                host = self.config.get(s.forge, {})
+                s.token, s._api = m["token"] or host.get("token", ""), host.get("api", "")
+            s.begin()
+            self.sources[name] = s
+        return self.sources[name]
+
+    def check(self, name, to="", downgrade=False):
+        """Asks the source, and returns the plan."""
+        m = self.module(name)
+        state = boot.load(name)
+        source = self.source(m)
+        if to:
+            version, memo = to, None
+        else:
+            key = m["channel"] + " " + m["url"]
+            known = state.get("memo") or {}
+            version, memo = source.latest(m["channel"], known.get("etag") if known.get("of") == key else None)
+            if memo and known.get("etag") != memo:
+                state["memo"] = {"of": key, "etag": memo}
+                boot.save(name, state)
+        plan = decide(state, self.installed(m), version, to, downgrade)
+        self.say(m, "checked", version=plan.version, text=str(plan), **{"from": plan.installed})
+        return plan
+
+    def update(self, name, to="", downgrade=False):
+        """Checks, and where there is something to do fetches, stages and switches. A generator; it returns the plan. After an error
+        main is what it was."""
+        m = self.module(name)
+        plan = None
+        try:
+            plan = self.check(name, to, downgrade)
+            yield 0
+            if plan.changes():
+                yield from self._install(m, plan)
+            else:
+                state = boot.load(name)
+                if state.pop("failure", None):
+                    boot.save(name, state)
+            return plan
+        except Exception as e:
+            self._failed(m, plan, e)
+            raise
+
+    def _begin(self, m, state, installed, version):
+        state["attempt"] = state.get("attempt", 0) + 1
+        state["from"], state["to"], state["since"] = installed, version, boot.now()
+        state["main"], state["keep"] = m["main"], m["keep"]
+        state["limit"], state["within"] = m.get("limit"), m.get("within")
+
+    def is_own(self, m):
+        """Reports whether a module is the one that has this package in it."""
+        return boot.kind(m["main"] + "/moult") == "dir" or boot.kind(self.slots(m).next + "/moult") == "dir"
+
+    def _install(self, m, plan):
+        name, version = m["name"], plan.version
+        state = boot.load(name)
+        self._begin(m, state, plan.installed, version)
+        state["step"] = "fetching"
+        boot.save(name, state)
+        self.say(m, "fetching", version=version, text="fetching %s" % version)
+        source = self.source(m)
+        for attempt in range(1, TRIES + 1):
+            try:
+                manifest, received = yield from self._stage(m, version, source)
+                break
+            except Error as e:
+                if not e.transient or attempt == TRIES:
+                    raise
+                self.say(m, "retrying", version=version, reason=str(e), text="trying again (%d of %d): %s" % (attempt + 1, TRIES, e))
+            yield PAUSE << (attempt - 1)
+        text = "%d file%s staged and checked" % (manifest.count, "" if manifest.count == 1 else "s")
+        self.say(m, "staged", version=version, files=manifest.count, bytes=manifest.bytes, received=received, requests=source.meter[0], text=text)
+        if not state["limit"] and self.is_own(m):  # the updater says itself whether it is good
+            state["limit"], state["within"] = 3, 300
+        state["step"] = "staged"
+        boot.save(name, state)
+        fields = {"from": plan.installed, "received": received, "requests": source.meter[0]}
+        source.meter[0] = 0
+        self.tell(boot.finish_switch(name, state, fields))
+
+    def _stage(self, m, version, source):
+        from moult.archive import unpack
+
+        slots = self.slots(m)
+        boot.remove_tree(slots.next)
+        boot.makedirs(slots.next)
+        gc.collect()  # the inflation needs 32 KB in one piece
+        response = source.fetch(version)
+        try:
+            told = 0
+            work = unpack(response, m["dir"], slots.next, (m["name"], version, m["url"]))
+            while True:
+                try:
+                    yield next(work)
+                except StopIteration as e:
+                    return e.value, response.received
+                if self.feed:
+                    self.feed()
+                if response.received - told >= 16384:
+                    told = response.received
+                    self.say(m, "progress", version=version, received=told, total=response.left and response.left + told or 0, text="")
+        finally:
+            response.close()
+
+    def _failed(self, m, plan, cause):
+        """Undoes what an update began, and writes down why it failed; the same failure twice is not written twice."""
+        name, text = m["name"], explain(cause)
+        text = "update %s: %s" % (name, text)
+        try:
+            state = boot.load(name)
+            step = state.get("step")
+            slots = self.slots(m)
+            untouched = slots.version(slots.main) == (state.get("from") or None) and boot.kind(slots.next)
+            if step in ("fetching", "staged") or step == "switching" and untouched:
+                boot.drop(name, state)
+            fields = {"version": plan.version if plan else "", "from": self.installed(m), "text": text, "reason": text}
+            if state.get("failure") == text[:300]:
+                self.say(m, "failed", **fields)
+            else:
+                if not state.get("attempt"):
+                    state["attempt"] = 0
+                self.tell(boot.record(name, {"attempt": state["attempt"], "since": boot.now()}, "failed", **fields))
+                state["failure"] = text[:300]
+                boot.save(name, state)
+        except (OSError, Error):
+            pass  # the flash fails too; the cause is raised
+
+    def confirm(self, name):
+        """Keeps the version that is on trial. It is no error where none is."""
+        self.module(name)
+        state = boot.load(name)
+        if state.get("step") == "trial":
+            text = "%s is confirmed" % state["to"]
+            self.tell(boot.record(name, state, "confirmed", version=state["to"], text=text, **{"from": state.get("from", "")}))
+            state["step"] = ""
+            boot.save(name, state)
+            if self.is_own(self.modules[name]):
+                renew_boot(self.modules[name]["main"])
+
+    def roll_back(self, name, reason):
+        """Returns to the version before; it runs after a restart."""
+        m = self.module(name)
+        state = boot.load(name)
+        state.setdefault("main", m["main"])
+        state.setdefault("keep", m["keep"])
+        self.tell(boot.begin_roll_back(name, state, reason))
+
+
+def explain(e):
+    """Returns an error's text in plain words, with its hint."""
+    if isinstance(e, MemoryError):
+        return "out of memory: %s" % e
+    text = str(e) if isinstance(e, Error) else "%s: %s" % (type(e).__name__, e)
+    return text + (" (hint: %s)" % e.hint if getattr(e, "hint", "") else "")
+
+
+def renew_boot(main):
+    """Puts the confirmed updater's moult_boot beside boot.py, by a rename: the old or the new one is there, whole. One that is frozen,
+    or was installed elsewhere, stays."""
+    for name, other in (("moult_boot.mpy", "moult_boot.py"), ("moult_boot.py", "moult_boot.mpy")):
+        new = main + "/" + name
+        if boot.kind(new) != "file" or not (boot.kind(name) or boot.kind(other)):
+            continue
+        if not same(new, name):
+            boot._copy(new, "moult_boot.tmp")
+            os.rename("moult_boot.tmp", name)
+        boot.remove(other)
+        return
+
+
+def same(a, b):
+    """Reports whether two files have the same bytes."""
+    if boot.kind(b) != "file" or os.stat(a)[6] != os.stat(b)[6]:
+        return False
+    with open(a, "rb") as x, open(b, "rb") as y:
+        while True:
+            part = x.read(256)
+            if part != y.read(256):
+                return False
+            if not part:
+                return True
+
+
+def drive(work, feed=None):
+    """Runs a generator to its end, and returns what it returns."""
+    try:
+        while True:
+            wait(next(work), feed)
+    except StopIteration as e:
+        return e.value
+
+
+def wait(ms, feed=None):
+    """Lets time pass, with the watchdog fed."""
+    while ms > 0:
+        time.sleep_ms(min(ms, 500))
+        ms -= 500
+        if feed:
+            feed()
