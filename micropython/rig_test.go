@@ -5,6 +5,8 @@ package micropython_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"moult/release"
 	"moult/source/sourcetest"
 )
 
@@ -279,4 +282,18 @@ func must(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// manifestOf returns a release's manifest, as a device writes it.
+func manifestOf(module, version string, files map[string]string) string {
+	m := release.Manifest{Module: module, Version: release.MustVersion(version)}
+	for name, content := range files {
+		sum := sha256.Sum256([]byte(content))
+		m.Files = append(m.Files, release.Entry{Path: name, Length: int64(len(content)), SHA256: hex.EncodeToString(sum[:])})
+	}
+	data, err := m.Encode()
+	if err != nil {
+		panic(err) // the test's own files
+	}
+	return string(data)
 }

@@ -3,6 +3,7 @@ What is wrong is refused with the file, the key, what was found and what is expe
 
 import json
 import os
+from collections import OrderedDict
 
 from moult_boot import Error, kind
 from moult.version import terms
@@ -30,9 +31,9 @@ def load():
         ("gitea", "token api"),
     ):
         _keys(c.setdefault(part, {}), keys, part)
-    given, c["modules"] = c.get("modules", {}), {}
-    for name, m in _object(given, "modules").items():
-        _add(c, name, m, "modules." + name)
+    given, c["modules"] = _object(c.get("modules", {}), "modules"), OrderedDict()
+    for name in sorted(given):  # JSON's order is lost on a board
+        _add(c, name, given[name], "modules." + name)
     wifi = c.get("wifi")
     c["wifi"] = [] if wifi is None else wifi if isinstance(wifi, list) else [wifi]
     files = sorted(n for n in os.listdir("config") if n.endswith(_A)) if kind("config") else []

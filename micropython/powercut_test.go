@@ -1,0 +1,97 @@
+package micropython_test
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"moult/source/forge"
+	"moult/source/sourcetest"
+)
+
+// What is the person's on the board of the power cuts, where it stands before the update and after it.
+var (
+	irrigationOld = map[string]string{"app.py": "def main():\n    pass\n", "gone.py": "only in the old", "lib/a.py": "a", "lib/deep/b.py": "b", "settings.py": "default 1"}
+	irrigationNew = map[string]string{"app.py": "def main():\n    pass  # new\n", "lib/a.py": "a", "lib/deep/c.py": "c", "settings.py": "default 2", "notes": "shipped now",
+		"large.bin": strings.Repeat("0123456789abcdef", 700)}
+	ownBefore = map[string]string{"settings.py": "mine", "secrets.py": "key", "data/2026/log.csv": "1,2,3", "notes": "my notes"}
+	ownAfter  = map[string]string{"settings.py": "mine", "secrets.py": "key", "data/2026/log.csv": "1,2,3", "notes.local": "my notes"}
+)
+
+// with returns files, and others over them.
+func with(files map[string]string, more ...map[string]string) map[string]string {
+	all := map[string]string{}
+	for _, m := range append([]map[string]string{files}, more...) {
+		for name, content := range m {
+			all[name] = content
+		}
+	}
+	return all
+}
+
+// TestPowerCut loses the power before every operation on the flash of a direct update of two modules, of which one is the
+// updater, and again during the recovery: the old or the new version is whole, and the board boots.
+// MOULT_BOARD_CUTS is after how many of the cuts the recovery is cut as well, at each of its operations; 0 is all.
+func TestPowerCut(t *testing.T) {
+	share := cmp.Or(os.Getenv("MOULT_BOARD_CUTS"), "12")
+	if testing.Short() {
+		share = "2"
+	}
+	eachWord(t, func(t *testing.T, word string) {
+		f := sourcetest.NewForge(t, forge.GitHub, false)
+		updaterOld := packageFiles(t)
+		updaterNew := with(updaterOld, map[string]string{"moult/extra.py": "more"})
+		updaterNew["moult_boot.py"] += "# new\n"
+		f.Put("owner/irrigation", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("1.10.0", "main", irrigationNew)}})
+		f.Put("owner/updater", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("2.1", "main", updaterNew)}})
+
+		config := fmt.Sprintf(`{"modules": {
+			"irrigation": {"url": "%[1]s/owner/irrigation", "forge": "github", "keep": ["settings.py"]},
+			"updater": {"url": "%[1]s/owner/updater", "forge": "github"}}}`, f.URL)
+		own := map[string]string{"config/moult.json": config, "log.txt": "the device's own"}
+		files := with(own, map[string]string{"moult_boot.py": updaterOld["moult_boot.py"],
+			"boot.py": "import moult_boot\nmoult_boot.start('updater', alarm=False)\ndel moult_boot\n",
+			"main.py": "import moult\nmoult.listener = None\nif not moult.run():\n    raise SystemExit(9)\nmoult.start('irrigation.main.app', 'main')\n"})
+		add := func(module, version string, released, own map[string]string) {
+			for name, content := range with(released, own) {
+				files[module+"/main/"+name] = content
+			}
+			files[module+"/main/.version"] = version
+			files[module+"/main/.manifest"] = manifestOf(module, version, released)
+		}
+		add("irrigation", "1.9.0", irrigationOld, ownBefore)
+		add("updater", "2.0", updaterOld, nil)
+
+		plan, err := json.Marshal(map[string]any{
+			"files": files, "own": own, "new": []string{"1.10.0", "2.1"}, "either": map[string]bool{"notes.local": true},
+			"boots": []string{updaterOld["moult_boot.py"], updaterNew["moult_boot.py"]},
+			"modules": map[string]any{
+				"irrigation": map[string]any{"1.9.0": with(irrigationOld, ownBefore), "1.10.0": with(irrigationNew, ownAfter)},
+				"updater":    map[string]any{"2.0": updaterOld, "2.1": updaterNew},
+			}})
+		must(t, err)
+		file := filepath.Join(t.TempDir(), "plan.json")
+		must(t, os.WriteFile(file, plan, 0o600))
+
+		b := newBoard(t, word)
+		b.path, b.heap = "", "64M"
+		ctx, stop := context.WithTimeout(t.Context(), 20*time.Minute)
+		defer stop()
+		end, out := b.run(ctx, abs(t, "tests/powercut.py"), file, share)
+		said := regexp.MustCompile(`cuts (\d+) of the recovery (\d+) went on (\d+)`).FindStringSubmatch(out)
+		if end != 0 || said == nil {
+			t.Fatalf("status %d:\n%s", end, out[max(0, len(out)-4000):])
+		}
+		t.Logf("%s cuts, %s cuts of the recovery, %s times the update went on after a cut", said[1], said[2], said[3])
+		if want := "['1.10.0 2.0', '1.10.0 2.1', '1.9.0 2.0']"; !strings.Contains(out, want) {
+			t.Errorf("got %s, want the states %s", out, want)
+		}
+	})
+}

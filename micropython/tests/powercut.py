@@ -1,0 +1,86 @@
+"""Loses the power before every operation on the flash of an update of two modules, one of which is moult itself; then again before
+operations of what follows. argv: a JSON file with the board's files and what its modules are before and after; how many recoveries
+are cut (0: all)."""
+
+import gc
+import json
+import sys
+
+sys.path.insert(0, "")
+import flash
+
+with open(sys.argv[1]) as f:
+    plan = json.load(f)
+share = int(sys.argv[2])
+cuts = recovery_cuts = went_on = 0
+
+
+def whole(where):
+    """Holds each module to the law: the old or the new version whole, nothing of the person's lost."""
+    versions = []
+    for module, versions_of in sorted(plan["modules"].items()):
+        got = flash.tree(module + "/main")
+        got.pop(".manifest", None)
+        version = got.pop(".version", b"").decode()
+        if version not in versions_of:
+            raise AssertionError("%s: %s: got version %r in %r" % (where, module, version, list(got)))
+        want = versions_of[version]
+        for name in set(want) | set(got):
+            if got.get(name) != want[name].encode() if name in want else name not in plan["either"]:
+                raise AssertionError("%s: %s %s: %s: got %r" % (where, module, version, name, got.get(name)))
+        versions.append(version)
+    for name, content in plan["own"].items():
+        with open(name) as f:
+            if f.read() != content:
+                raise AssertionError("%s: %s is not what it was" % (where, name))
+    with open("moult_boot.py") as f:
+        if f.read() not in plan["boots"]:
+            raise AssertionError("%s: moult_boot.py is neither the old nor the new one" % where)
+    return versions
+
+
+def recovers(image, log, where):
+    """Starts a board up to where the application would; both modules must be whole then."""
+
+    def work():
+        if flash.start(("boot.py",)) != 0:
+            raise AssertionError(where + ": it does not boot")
+        return whole(where)
+
+    return flash.use(flash.Flash(image, log), work)
+
+
+base = flash.new()
+
+
+def fill():
+    for name, content in plan["files"].items():
+        flash.put(name, content.encode())
+
+
+flash.use(flash.Flash(base), fill)
+log, after = [], bytearray(base)
+flash.use(flash.Flash(after, log), lambda: (flash.boot(), whole("without a cut")))
+print("operations", len(log))
+seen = set()
+every = max(1, len(log) // share) if share else 1
+for n in range(len(log) + 1):
+    gc.collect()
+    image, again = bytearray(base), []
+    seen.add(" ".join(recovers(image, again, "cut before operation %d" % n)))
+    cuts += 1
+    if n % every == 0:
+        cut = bytearray(base)
+        for m in range(len(again)):
+            recovers(bytearray(cut), None, "cut before operation %d, and operation %d of the recovery" % (n, m))
+            recovery_cuts += 1
+            flash.replay(cut, again[m])
+        # And the next round brings it to the new versions.
+        got = flash.use(flash.Flash(image), lambda: (flash.boot(), whole("after a cut before operation %d" % n))[1])
+        if got != plan["new"]:
+            raise AssertionError("after a cut before operation %d: got %r, want %r" % (n, got, plan["new"]))
+        went_on += 1
+    if n < len(log):
+        flash.replay(base, log[n])
+print("states", sorted(seen))
+print("cuts", cuts, "of the recovery", recovery_cuts, "went on", went_on)
