@@ -156,9 +156,11 @@ def record(module, state, event, **fields):
         last = 0
         for known in events():
             last = known["seq"]
-            if known.get("id") == fields["id"]:
+            if known.get("id") == fields["id"] and event != "failed":
                 return known
         fields["seq"] = max(last, int(read(".moult/sent") or 0)) + 1
+        if event == "failed":  # one attempt can fail in several ways
+            fields["id"] += "-%d" % fields["seq"]
         makedirs(".moult")
         now_file = HISTORY + ".jsonl"
         if kind(now_file) and os.stat(now_file)[6] > _HISTORY:

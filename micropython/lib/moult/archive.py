@@ -122,7 +122,9 @@ def unpack(body, folder, slot, head):
             digest = yield from _write(z, block, size, slot + "/" + path)
             manifest.add(path, size, digest, executable)
         while z.readinto(block):  # to the end, so that a cut is seen
-            pass
+            yield 0
+        if body.readinto(block):
+            raise BadArchive("got more than the archive")
         if manifest is None or not manifest.count:
             raise Error("release %s: got no file below %s" % (head[1], folder or "its top"), 'check "dir"')
         manifest.close()

@@ -231,10 +231,11 @@ class Core:
             pass  # the flash fails too; the cause is raised
 
     def confirm(self, name):
-        """Keeps the version that is on trial. It is no error where none is."""
+        """Keeps the version that is on trial, once it was started: until then it is the old one that speaks. It is no error where
+        none is."""
         self.module(name)
         state = boot.load(name)
-        if state.get("step") == "trial":
+        if state.get("step") == "trial" and state.get("starts"):
             text = "%s is confirmed" % state["to"]
             self.tell(boot.record(name, state, "confirmed", version=state["to"], text=text, **{"from": state.get("from", "")}))
             state["step"] = ""
