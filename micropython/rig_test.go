@@ -81,7 +81,7 @@ func (b *board) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd.Dir = b.dir
 	world, err := json.Marshal(b.world)
 	must(b.t, err)
-	path := abs(b.t, "tests/standins")
+	path := abs(b.t, "tests/standins") + ":.frozen" // asyncio is frozen
 	if b.path != "" {
 		path += ":" + b.path
 	}

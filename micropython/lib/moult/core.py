@@ -133,6 +133,7 @@ class Core:
         m = self.module(name)
         plan = None
         try:
+            self.source(m).meter[0] = 0
             plan = self.check(name, to, downgrade)
             yield 0
             if plan.changes():
@@ -180,7 +181,6 @@ class Core:
         state["step"] = "staged"
         boot.save(name, state)
         fields = {"from": plan.installed, "received": received, "requests": source.meter[0]}
-        source.meter[0] = 0
         self.tell(boot.finish_switch(name, state, fields))
 
     def _stage(self, m, version, source):
