@@ -73,7 +73,7 @@ func TestSystemA(t *testing.T) {
 		b.useExample("several_modules")
 		b.installPackage("updater/main")
 		b.write("updater/main/.version", "1.8")
-		b.write("moult_boot.py", packageFiles(t)["moult_boot.py"])
+		b.installRecovery()
 		b.world["wifi"] = map[string]string{"Garden": "12345678"}
 		b.write("config/wifi_cfg.json", `{"wifi": {"ssid": "Garden", "password": "12345678"}}`)
 		for _, module := range []string{"updater", "example_module"} {

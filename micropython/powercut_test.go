@@ -49,6 +49,7 @@ func TestPowerCut(t *testing.T) {
 		updaterOld := packageFiles(t)
 		updaterNew := with(updaterOld, map[string]string{"moult/extra.py": "more"})
 		updaterNew["moult_boot.py"] += "# new\n"
+		updaterNew["moult_slots.py"] += "# new\n"
 		f.Put("owner/irrigation", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("1.10.0", "main", irrigationNew)}})
 		f.Put("owner/updater", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("2.1", "main", updaterNew)}})
 
@@ -56,7 +57,7 @@ func TestPowerCut(t *testing.T) {
 			"irrigation": {"url": "%[1]s/owner/irrigation", "forge": "github", "keep": ["settings.py"]},
 			"updater": {"url": "%[1]s/owner/updater", "forge": "github"}}}`, f.URL)
 		own := map[string]string{"config/moult.json": config, "log.txt": "the device's own"}
-		files := with(own, map[string]string{"moult_boot.py": updaterOld["moult_boot.py"],
+		files := with(own, map[string]string{"moult_boot.py": updaterOld["moult_boot.py"], "moult_slots.py": updaterOld["moult_slots.py"],
 			"boot.py": "import moult_boot\nmoult_boot.start('updater', alarm=False)\ndel moult_boot\n",
 			"main.py": "import moult\nmoult.listener = None\nif not moult.run():\n    raise SystemExit(9)\nmoult.start('irrigation.main.app', 'main')\n"})
 		add := func(module, version string, released, own map[string]string) {
@@ -71,7 +72,9 @@ func TestPowerCut(t *testing.T) {
 
 		plan, err := json.Marshal(map[string]any{
 			"files": files, "own": own, "new": []string{"1.10.0", "2.1"}, "either": map[string]bool{"notes.local": true},
-			"boots": []string{updaterOld["moult_boot.py"], updaterNew["moult_boot.py"]},
+			"boots": map[string][]string{
+				"moult_boot.py":  {updaterOld["moult_boot.py"], updaterNew["moult_boot.py"]},
+				"moult_slots.py": {updaterOld["moult_slots.py"], updaterNew["moult_slots.py"]}},
 			"modules": map[string]any{
 				"irrigation": map[string]any{"1.9.0": with(irrigationOld, ownBefore), "1.10.0": with(irrigationNew, ownAfter)},
 				"updater":    map[string]any{"2.0": updaterOld, "2.1": updaterNew},

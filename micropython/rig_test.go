@@ -250,6 +250,14 @@ func (b *board) installPackage(dir string) {
 	}
 }
 
+// installRecovery puts what recovers the board beside its boot.py.
+func (b *board) installRecovery() {
+	b.t.Helper()
+	for _, name := range []string{"moult_boot.py", "moult_slots.py"} {
+		b.write(name, packageFiles(b.t)[name])
+	}
+}
+
 // packageFiles returns the package's files by their paths.
 func packageFiles(t testing.TB) map[string]string {
 	t.Helper()

@@ -157,7 +157,7 @@ func TestBadUpdater(t *testing.T) {
 				good := packageFiles(t)
 				b.write("updater/main/.version", "1.0")
 				b.write("updater/main/.manifest", manifestOf("updater", "1.0", good))
-				b.write("moult_boot.py", good["moult_boot.py"])
+				b.installRecovery()
 				b.write("boot.py", "import moult_boot\nmoult_boot.start('updater')\ndel moult_boot\n")
 				b.write("main.py", "try:\n    import moult\n    moult.run()\nexcept Exception as e:\n    print('updater:', e)\nprint('the application runs')\n")
 				b.write("config/moult.json", fmt.Sprintf(`{"modules": {"updater": {"url": "%s/owner/updater", "forge": "github"}}}`, f.URL))

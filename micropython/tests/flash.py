@@ -9,7 +9,7 @@ import vfs
 BLOCK = 4096
 COUNT = 320
 # The names of modules that a start must load anew.
-OURS = ("moult", "machine", "network")
+OURS = ("moult", "moult_boot", "moult_slots", "machine", "network")
 
 
 class Flash:
@@ -80,7 +80,7 @@ def use(flash, work):
 def forget():
     """Ends what runs on the board."""
     for name in list(sys.modules):
-        if name.split(".")[0] in OURS or name == "moult_boot":
+        if name.split(".")[0] in OURS:
             del sys.modules[name]
     sys.path[:] = [p for p in sys.path if not p.endswith("/main")]
 

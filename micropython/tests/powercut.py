@@ -33,9 +33,10 @@ def whole(where):
         with open(name) as f:
             if f.read() != content:
                 raise AssertionError("%s: %s is not what it was" % (where, name))
-    with open("moult_boot.py") as f:
-        if f.read() not in plan["boots"]:
-            raise AssertionError("%s: moult_boot.py is neither the old nor the new one" % where)
+    for name, either in plan["boots"].items():
+        with open(name) as f:
+            if f.read() not in either:
+                raise AssertionError("%s: %s is neither the old nor the new one" % (where, name))
     return versions
 
 

@@ -8,6 +8,7 @@ Nothing is done at import. Parts that are not used may be left out: github (dire
 
 feed = None  # a watchdog's feed; called while moult works
 listener = print  # called with each event, a dict
+_SWEEP = 4096  # bytes: a heap that is swept often stays in large pieces, and moult works with half of the memory
 _commands = {}
 _agent = None
 _work = _due = None
@@ -24,18 +25,30 @@ def board():
 
 
 def _drive(work):
+    import gc
     from moult.core import drive
 
-    return drive(work, feed)
+    before = gc.threshold()
+    gc.threshold(_SWEEP)
+    try:
+        return drive(work, feed)
+    finally:
+        gc.threshold(before)
 
 
 def run():
     """The first round: network, clock, check, update. It returns whether it went well, and never raises: whatever is wrong is an event."""
+    import gc
+
+    before = gc.threshold()
+    gc.threshold(_SWEEP)  # before the first part is loaded
     try:
         return _drive(board().first())
     except Exception as e:
         _told(e)
         return False
+    finally:
+        gc.threshold(before)
 
 
 def _told(e):
@@ -65,6 +78,7 @@ def start(module, function=None):
 def failed(error, name=None):
     """Tells that the application failed. What is on trial goes back, and the board restarts."""
     from moult.core import explain
+    from moult.trial import roll_back
 
     a = board()
     back = False
@@ -76,7 +90,7 @@ def failed(error, name=None):
         if a.core.is_own(a.core.modules[module]) and name != module:
             continue  # the updater is judged by its own round
         try:
-            a.core.roll_back(module, "it failed: " + explain(error))
+            roll_back(a.core, module, "it failed: " + explain(error))
             back = True
         except moult_boot.NothingToGoBackTo:
             pass
@@ -100,15 +114,19 @@ def update(name=None, to=""):
 
 def confirm(name=None):
     """Keeps what is on trial: the application says that it is good."""
+    from moult import trial
+
     core = board().core
     for n in [name] if name else list(core.modules):
-        core.confirm(n)
+        trial.confirm(core, n)
 
 
 def rollback(name):
     """Returns to the version before, and restarts."""
+    from moult.trial import roll_back
+
     a = board()
-    a.core.roll_back(name, "a person asked for it")
+    roll_back(a.core, name, "a person asked for it")
     _drive(a.show("back"))
     _drive(a.restart("to run the version before"))
 
@@ -116,9 +134,9 @@ def rollback(name):
 async def watch():
     """Looks after the board in the background of an asyncio application, for ever: rounds that are due, commands, the daily restart."""
     import asyncio
+    from moult.watch import forever
 
-    a = board()
-    work = a.forever()
+    work = forever(board())
     while True:
         await asyncio.sleep_ms(next(work))
 
@@ -129,7 +147,9 @@ def poll():
     import time
 
     if _work is None:
-        _work, _due = board().forever(), time.ticks_ms()
+        from moult.watch import forever
+
+        _work, _due = forever(board()), time.ticks_ms()
     if time.ticks_diff(_due, time.ticks_ms()) <= 0:
         _due = time.ticks_add(time.ticks_ms(), next(_work))
 

@@ -2,11 +2,10 @@
 when a person asks. It is one generator of waits, so that it runs before the application, beside it, or in asyncio."""
 
 import gc
-import sys
 import time
 
 import moult_boot as boot
-from moult.core import Core, explain
+from moult.core import Core, explain, forget
 from moult_boot import Error
 
 _RETRY = (15, 900)  # seconds: the first wait after a failure, doubled each time up to the last
@@ -21,14 +20,14 @@ class Agent:
         self.began = time.ticks_ms()
         self.core = self.leds = self.mqtt = self.problem = None
         self.latest = {}  # of each module, as the last check found it
-        self.asked, self.failures, self.due, self.restarted = [], 0, None, False
+        self.failures, self.due = 0, None  # of rounds in a row; when the next round is due, in ticks
         try:
             from moult import config
 
             self.config = config.load()
         except Exception as e:  # the application must start all the same
             self.config, self.problem = {"modules": {}, "check": {}, "leds": {}, "mqtt": {}, "wifi": [], "zone": 0}, e
-        sys.modules.pop("moult.config", None)
+        forget("config", "version")
         self.core = Core(self.config, self.tell, feed)
         if self.config["leds"]:
             from moult.leds import Leds
@@ -81,11 +80,16 @@ class Agent:
             yield from self.show("settled")
             self._plan(None)
             return True
-        if not self.allowed():
+        if check.get("window") and not self._allowed():
             yield from self.show("settled")
             self.due = time.ticks_ms()
             return True
         return (yield from self.try_round())
+
+    def _allowed(self):
+        from moult.watch import allowed
+
+        return allowed(self)
 
     def _own_trial(self):
         """Reports whether the updater itself is on trial: a round then shows whether it can still do one."""
@@ -129,7 +133,9 @@ class Agent:
             except Exception as e:
                 error = error or e
             gc.collect()
-        self._forget()
+        forget("archive", "github", "version")
+        if not self.mqtt:
+            forget("http")
         if error is None:
             yield from self.show("settled", "updated" if changed else "nothing")
         text = "\n".join(texts)
@@ -145,14 +151,10 @@ class Agent:
         """The updater that could ask a source is good."""
         for m in self.config["modules"].values():
             if self.core.is_own(m) and "limit" not in m:
-                self.core.confirm(m["name"])
+                from moult.trial import confirm
 
-    def _forget(self):
-        """Gives back the memory of what only an update needs."""
-        for name in ("archive", "github"):
-            sys.modules.pop("moult." + name, None)
-        self.core.sources.clear()
-        gc.collect()
+                confirm(self.core, m["name"])
+                forget("trial")
 
     def online(self):
         """Joins a network where one is configured, and sets the clock."""
@@ -169,7 +171,7 @@ class Agent:
             self.say("network", explain(e))
             raise
         finally:
-            sys.modules.pop("moult.wifi", None)
+            forget("wifi")
 
     def restart(self, why, text=""):
         """Restarts the board, once the messages are out."""
@@ -179,48 +181,6 @@ class Agent:
         from machine import reset
 
         reset()
-
-    # The clock
-
-    def local(self):
-        """The local time as time.gmtime gives it."""
-        return time.gmtime(time.time() + self.config["zone"])
-
-    def minute(self):
-        t = self.local()
-        return t[3] * 60 + t[4]
-
-    def allowed(self):
-        """Reports whether the routine may run by itself now."""
-        window = self.config["check"].get("window")
-        if not window:
-            return True
-        now, (a, b) = self.minute(), window
-        return a <= now < b if a < b else now >= a or now < b
-
-    def ask(self, names, to=""):
-        """Wants a round now."""
-        self.asked.append((names, to))
-
-    def forever(self):
-        """What goes on beside the application: commands, rounds that are due or asked for, the daily restart. A generator without end."""
-        restart = self.config["check"].get("restart")
-        self.restarted = restart is not None and self.minute() == restart  # not twice within one minute
-        while True:
-            if self.mqtt:
-                yield from self.mqtt.step()
-            if self.asked:
-                names, to = self.asked.pop(0)
-                yield from self.try_round(names, to)
-            elif self.due is not None and time.ticks_diff(self.due, time.ticks_ms()) <= 0 and self.allowed():
-                yield from self.try_round()
-            if restart is not None:
-                if self.minute() != restart:
-                    self.restarted = False
-                elif not self.restarted:
-                    self.restarted = True
-                    yield from self.restart("it is restarted every day at this time")
-            yield 100
 
 
 def power_on():

@@ -93,14 +93,18 @@ def do(agent, name, args):
         if not args:
             raise Error("rollback: got no module, want one")
         core.module(args[0])
-        core.roll_back(args[0], "a person asked for it")
+        from moult.trial import roll_back
+
+        roll_back(core, args[0], "a person asked for it")
         yield from agent.show("back")
         yield from agent.restart("to run the version before", "%s is now %s" % (args[0], core.installed(core.modules[args[0]])))
     if name == "restart":
         yield from agent.restart("a person asked for it")
     if name == "time":
+        from moult.watch import local
+
         zone = agent.config["zone"] // 60
-        return "%04d-%02d-%02d %02d:%02d:%02d " % agent.local()[:6] + "%s%02d%02d" % ("-" if zone < 0 else "+", abs(zone) // 60, abs(zone) % 60)
+        return "%04d-%02d-%02d %02d:%02d:%02d " % local(agent)[:6] + "%s%02d%02d" % ("-" if zone < 0 else "+", abs(zone) // 60, abs(zone) % 60)
     if name == "uptime":
         seconds = time.ticks_diff(time.ticks_ms(), agent.began) // 1000
         return "machine %dh%dm%ds" % (seconds // 3600, seconds // 60 % 60, seconds % 60)

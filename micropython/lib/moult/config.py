@@ -6,7 +6,6 @@ import os
 from collections import OrderedDict
 
 from moult_boot import Error, kind
-from moult.version import terms
 
 _FILE = "config/moult.json"
 _A = "_gitrepo_cfg.json"
@@ -89,8 +88,11 @@ def _add(c, name, m, where):
         _wrong(where + ".dir", folder, "a directory such as main: the root cannot be renamed")
     m["main"] = m["dir"] if m.get("root") else name + "/main"
     channel = m["channel"] = m.get("channel", "").strip() or "stable"
-    if channel not in ("stable", "beta") and not terms(channel):
-        _wrong(where + ".channel", channel, '"stable", "beta" or a version constraint such as "~> 1.2"')
+    if channel not in ("stable", "beta"):
+        from moult.version import terms
+
+        if not terms(channel):
+            _wrong(where + ".channel", channel, '"stable", "beta" or a version constraint such as "~> 1.2"')
     m["token"] = secret(m.get("token"))
     m["keep"] = m.get("keep") or []
     trial = m.get("trial")

@@ -2,12 +2,11 @@
 milliseconds that it would wait, so that the same code serves a plain program and asyncio."""
 
 import gc
-import os
+import sys
 import time
 
 import moult_boot as boot
-from moult_boot import Error, Slots
-from moult.version import compare
+from moult_boot import Error
 
 TRIES = 3  # downloads of one update
 PAUSE = 2000  # ms before the second; doubled each time
@@ -34,6 +33,8 @@ class Plan:
 
 def decide(state, installed, version, to="", downgrade=False):
     """The whole law of what is installed, and what not."""
+    from moult.version import compare
+
     order = compare(version, installed) if installed else None
     if state.get("step") == "trial":
         return Plan(installed, version, "refuse", "%s is on trial; confirm it or roll it back first" % state["to"])
@@ -60,18 +61,15 @@ class Core:
     def __init__(self, config, tell, feed=None):
         self.config, self.tell, self.feed = config, tell, feed
         self.modules = config["modules"]
-        self.sources = {}
+        self.meter = [0]  # requests of the update that is under way
 
     def module(self, name):
         if name not in self.modules:
             raise Error("got no module %r" % name)
         return self.modules[name]
 
-    def slots(self, m):
-        return Slots(m["main"], m["keep"])
-
     def installed(self, m):
-        return self.slots(m).version(m["main"]) or ""
+        return boot.version(m["main"]) or ""
 
     def say(self, m, event, **fields):
         fields["event"], fields["time"], fields["module"] = event, boot.now(), m["name"]
@@ -80,46 +78,38 @@ class Core:
     def recover(self):
         """Ends what was cut. Where main is missing and next whole, another updater was cut between removing the one and renaming
         the other, and next is the module."""
-        for m in self.modules.values():
-            state = boot.load(m["name"])
-            if state.get("step"):
-                boot.recover(m["name"], state)
+        for name, m in self.modules.items():
+            state = boot.load(name)
+            step, there = state.get("step"), boot.version(boot.places(m["main"])[0])
+            if step == "trial" or not step and there is None:
                 continue
-            slots = self.slots(m)
-            there = slots.version(slots.next)
-            if there and slots.version(slots.main) is None:
+            import moult_slots
+
+            if step:
+                moult_slots.recover(name, state)
+            elif there and boot.version(m["main"]) is None:
                 self._begin(m, state, "", there)
-                self.tell(boot.finish_switch(m["name"], state))
-            elif there is not None:
-                boot.remove_tree(slots.next)
+                self.tell(moult_slots.finish_switch(name, state))
+            else:
+                boot.remove_tree(boot.places(m["main"])[0])
+        forget("moult_slots")
 
     def source(self, m):
-        name = m["name"]
-        if name not in self.sources:
-            from moult.github import Source
+        """Returns a module's source, which is not kept: its code makes room for what comes after it."""
+        from moult.github import Source
 
-            forge = m.get("forge", "")
-            host = self.config.get(forge) or {}
-            s = Source(m["url"], forge, m["token"] or host.get("token", ""), host.get("api", ""), self.feed)
-            if not forge:
-                s.begin()
-                host = self.config.get(s.forge, {})
-                s.token, s._api = m["token"] or host.get("token", ""), host.get("api", "")
-            s.begin()
-            self.sources[name] = s
-        return self.sources[name]
+        return Source(m, self.config, self.feed, self.meter)
 
     def check(self, name, to="", downgrade=False):
         """Asks the source, and returns the plan."""
         m = self.module(name)
         state = boot.load(name)
-        source = self.source(m)
         if to:
-            version, memo = to, None
+            version = to
         else:
             key = m["channel"] + " " + m["url"]
             known = state.get("memo") or {}
-            version, memo = source.latest(m["channel"], known.get("etag") if known.get("of") == key else None)
+            version, memo = self.source(m).latest(m["channel"], known.get("etag") if known.get("of") == key else None)
             if memo and known.get("etag") != memo:
                 state["memo"] = {"of": key, "etag": memo}
                 boot.save(name, state)
@@ -133,7 +123,7 @@ class Core:
         m = self.module(name)
         plan = None
         try:
-            self.source(m).meter[0] = 0
+            self.meter[0] = 0
             plan = self.check(name, to, downgrade)
             yield 0
             if plan.changes():
@@ -155,7 +145,7 @@ class Core:
 
     def is_own(self, m):
         """Reports whether a module is the one that has this package in it."""
-        return boot.kind(m["main"] + "/moult") == "dir" or boot.kind(self.slots(m).next + "/moult") == "dir"
+        return boot.kind(m["main"] + "/moult") == "dir" or boot.kind(boot.places(m["main"])[0] + "/moult") == "dir"
 
     def _install(self, m, plan):
         name, version = m["name"], plan.version
@@ -164,10 +154,9 @@ class Core:
         state["step"] = "fetching"
         boot.save(name, state)
         self.say(m, "fetching", version=version, text="fetching %s" % version)
-        source = self.source(m)
         for attempt in range(1, TRIES + 1):
             try:
-                manifest, received = yield from self._stage(m, version, source)
+                manifest, received = yield from self._stage(m, version)
                 break
             except Error as e:
                 if not e.transient or attempt == TRIES:
@@ -175,25 +164,28 @@ class Core:
                 self.say(m, "retrying", version=version, reason=str(e), text="trying again (%d of %d): %s" % (attempt + 1, TRIES, e))
             yield PAUSE << (attempt - 1)
         text = "%d file%s staged and checked" % (manifest.count, "" if manifest.count == 1 else "s")
-        self.say(m, "staged", version=version, files=manifest.count, bytes=manifest.bytes, received=received, requests=source.meter[0], text=text)
+        self.say(m, "staged", version=version, files=manifest.count, bytes=manifest.bytes, received=received, requests=self.meter[0], text=text)
         if not state["limit"] and self.is_own(m):  # the updater says itself whether it is good
             state["limit"], state["within"] = 3, 300
         state["step"] = "staged"
         boot.save(name, state)
-        fields = {"from": plan.installed, "received": received, "requests": source.meter[0]}
-        self.tell(boot.finish_switch(name, state, fields))
+        fields = {"from": plan.installed, "received": received, "requests": self.meter[0]}
+        forget("archive")
+        import moult_slots
 
-    def _stage(self, m, version, source):
-        from moult.archive import unpack
+        self.tell(moult_slots.finish_switch(name, state, fields))
 
-        slots = self.slots(m)
-        boot.remove_tree(slots.next)
-        boot.makedirs(slots.next)
-        gc.collect()  # the inflation needs 32 KB in one piece
-        response = source.fetch(version)
+    def _stage(self, m, version):
+        place = boot.places(m["main"])[0]
+        boot.remove_tree(place)
+        boot.makedirs(place)
+        response = self.source(m).fetch(version)
+        forget("github", "version")
         try:
+            from moult.archive import unpack
+
             told = 0
-            work = unpack(response, m["dir"], slots.next, (m["name"], version, m["url"]))
+            work = unpack(response, m["dir"], place, (m["name"], version, m["url"]))
             while True:
                 try:
                     yield next(work)
@@ -214,8 +206,7 @@ class Core:
         try:
             state = boot.load(name)
             step = state.get("step")
-            slots = self.slots(m)
-            untouched = slots.version(slots.main) == (state.get("from") or None) and boot.kind(slots.next)
+            untouched = boot.version(m["main"]) == (state.get("from") or None) and boot.kind(boot.places(m["main"])[0])
             if step in ("fetching", "staged") or step == "switching" and untouched:
                 boot.drop(name, state)
             fields = {"version": plan.version if plan else "", "from": self.installed(m), "text": text, "reason": text}
@@ -230,26 +221,15 @@ class Core:
         except (OSError, Error):
             pass  # the flash fails too; the cause is raised
 
-    def confirm(self, name):
-        """Keeps the version that is on trial, once it was started: until then it is the old one that speaks. It is no error where
-        none is."""
-        self.module(name)
-        state = boot.load(name)
-        if state.get("step") == "trial" and state.get("starts"):
-            text = "%s is confirmed" % state["to"]
-            self.tell(boot.record(name, state, "confirmed", version=state["to"], text=text, **{"from": state.get("from", "")}))
-            state["step"] = ""
-            boot.save(name, state)
-            if self.is_own(self.modules[name]):
-                renew_boot(self.modules[name]["main"])
 
-    def roll_back(self, name, reason):
-        """Returns to the version before; it runs after a restart."""
-        m = self.module(name)
-        state = boot.load(name)
-        state.setdefault("main", m["main"])
-        state.setdefault("keep", m["keep"])
-        self.tell(boot.begin_roll_back(name, state, reason))
+def forget(*names):
+    """Gives back the memory of parts that are not needed for now; they are loaded again when they are."""
+    package = sys.modules["moult"]
+    for name in names:
+        sys.modules.pop(name if name == "moult_slots" else "moult." + name, None)
+        if hasattr(package, name):
+            delattr(package, name)
+    gc.collect()
 
 
 def explain(e):
@@ -258,33 +238,6 @@ def explain(e):
         return "out of memory: %s" % e
     text = str(e) if isinstance(e, Error) else "%s: %s" % (type(e).__name__, e)
     return text + (" (hint: %s)" % e.hint if getattr(e, "hint", "") else "")
-
-
-def renew_boot(main):
-    """Puts the confirmed updater's moult_boot beside boot.py, by a rename: the old or the new one is there, whole. One that is frozen,
-    or was installed elsewhere, stays."""
-    for name, other in (("moult_boot.mpy", "moult_boot.py"), ("moult_boot.py", "moult_boot.mpy")):
-        new = main + "/" + name
-        if boot.kind(new) != "file" or not (boot.kind(name) or boot.kind(other)):
-            continue
-        if not same(new, name):
-            boot._copy(new, "moult_boot.tmp")
-            os.rename("moult_boot.tmp", name)
-        boot.remove(other)
-        return
-
-
-def same(a, b):
-    """Reports whether two files have the same bytes."""
-    if boot.kind(b) != "file" or os.stat(a)[6] != os.stat(b)[6]:
-        return False
-    with open(a, "rb") as x, open(b, "rb") as y:
-        while True:
-            part = x.read(256)
-            if part != y.read(256):
-                return False
-            if not part:
-                return True
 
 
 def drive(work, feed=None):

@@ -12,41 +12,41 @@ class NoRelease(Error):
 
 
 class Source:
-    """One repository. forge is github or gitea, "" to be asked of the host; token and api may be ""."""
+    """The repository of a module, as the configuration has it. meter counts requests."""
 
-    def __init__(self, url, forge="", token="", api="", feed=None):
-        scheme, host, path = split(url)
+    def __init__(self, m, config, feed=None, meter=None):
+        scheme, host, path = split(m["url"])
         host = {"www.github.com": "github.com"}.get(host.lower(), host.lower())
         path = path.strip("/")
         self.path = path[:-4] if path.endswith(".git") else path
         if self.path.count("/") < 1:
-            raise Error("url %s: got the path %s, want owner/name" % (url, path))
-        self.base, self.host = "%s://%s" % (scheme, host), host
-        self.forge = forge or ("github" if host == "github.com" else "gitea" if host in _GITEA else "")
-        self.token, self._api, self.feed = token, api, feed
-        self.meter = [0]  # requests
+            raise Error("url %s: got the path %s, want owner/name" % (m["url"], path))
+        self.base, self.host, self.feed, self.meter, self.token = "%s://%s" % (scheme, host), host, feed, meter, ""
+        if not m.get("forge"):
+            m["forge"] = "github" if host == "github.com" else "gitea" if host in _GITEA else self._detect()
+        self.forge = m["forge"]
+        if self.forge not in ("github", "gitea"):
+            raise Error("forge: got %r, want github or gitea: a board reads no others directly" % self.forge)
+        self.token = m["token"] or config[self.forge].get("token", "")
+        if self.forge == "gitea":
+            root, _, name = self.path.rpartition("/")
+            root, _, owner = root.rpartition("/")
+            self.api = "%s/%sapi/v1/repos/%s/%s" % (self.base, root + "/" if root else "", owner, name)
+        else:
+            api = config["github"].get("api") or ("https://api.github.com" if host == "github.com" else self.base + "/api/v3")
+            self.api = "%s/repos/%s" % (api.rstrip("/"), self.path)
+
+    def _detect(self):
+        """Asks the host what it is, where nobody said so."""
+        r = request(self.base + "/api/v1/version", also=(401, 403, 404), html=True, feed=self.feed, meter=self.meter)
+        r.close()
+        return "github" if r.status == 404 or "html" in r.headers.get("content-type", "") else "gitea"
 
     def _ask(self, url, also=(), **more):
         access = None
         if self.token:
             access = (split(self.api)[1], ("token " if self.forge == "gitea" else "Bearer ") + self.token)
         return request(url, access=access, feed=self.feed, also=also, meter=self.meter, **more)
-
-    def begin(self):
-        """Finds out what the host is, where nobody said so, and where its API is."""
-        if not self.forge:
-            r = request(self.base + "/api/v1/version", also=(401, 403, 404), html=True, feed=self.feed, meter=self.meter)
-            self.forge = "github" if r.status == 404 or "html" in r.headers.get("content-type", "") else "gitea"
-            r.close()
-        if self.forge not in ("github", "gitea"):
-            raise Error("forge: got %r, want github or gitea: a board reads no others directly" % self.forge)
-        if self.forge == "gitea":
-            root, _, name = self.path.rpartition("/")
-            root, _, owner = root.rpartition("/")
-            self.api = "%s/%sapi/v1/repos/%s/%s" % (self.base, root + "/" if root else "", owner, name)
-        else:
-            api = self._api or ("https://api.github.com" if self.host == "github.com" else self.base + "/api/v3")
-            self.api = "%s/repos/%s" % (api.rstrip("/"), self.path)
 
     def latest(self, channel, memo=None):
         """Returns the version of the newest release that a channel allows, and a memo for the next time."""
