@@ -113,7 +113,10 @@ def _read(name):
         try:
             value = json.loads(text)
         except ValueError:
-            value = json.loads(_uncomment(text))
+            text = _uncomment(text)
+            value = json.loads(text)
+        if text.rstrip()[-1:] not in "}]":  # MicroPython takes what is cut for whole
+            raise ValueError
     except ValueError:
         raise ConfigError("%s: got what is no JSON" % name)
     return _object(value, name)
