@@ -16,7 +16,7 @@ def wrap(sock, name, ca):
     trusted = None
     for der in _certificates(ca):
         if context:
-            context.load_verify_locations(cadata=der)
+            context.load_verify_locations(der)
         trusted = der
     if not trusted:
         raise Error("connect to %s: got no certificate to trust in %s" % (name, ca), "make it with scripts/board-ca.sh, and copy it to the board")
