@@ -84,7 +84,7 @@ func TestPowerCut(t *testing.T) {
 		must(t, os.WriteFile(file, plan, 0o600))
 
 		b := newBoard(t, word)
-		b.path, b.heap = "", "64M"
+		b.path, b.heap = "", "24M"
 		ctx, stop := context.WithTimeout(t.Context(), 20*time.Minute)
 		defer stop()
 		end, out := b.run(ctx, abs(t, "tests/powercut.py"), file, share)

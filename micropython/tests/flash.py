@@ -7,7 +7,7 @@ import sys
 import vfs
 
 BLOCK = 4096
-COUNT = 320
+COUNT = 288
 # The names of modules that a start must load anew.
 OURS = ("moult", "moult_boot", "moult_slots", "machine", "network")
 

@@ -8,7 +8,6 @@ Nothing is done at import. Parts that are not used may be left out: github (dire
 
 feed = None  # a watchdog's feed; called while moult works
 listener = print  # called with each event, a dict
-_SWEEP = 4096  # bytes: a heap that is swept often stays in large pieces, and moult works with half of the memory
 _commands = {}
 _agent = None
 _work = _due = None
@@ -24,12 +23,20 @@ def board():
     return _agent
 
 
+def _often():
+    """Has the heap swept often, so that it stays in large pieces: moult works with half of the memory. Returns how it was."""
+    import gc
+
+    before = gc.threshold()
+    gc.threshold((gc.mem_alloc() + gc.mem_free()) // 16)
+    return before
+
+
 def _drive(work):
     import gc
     from moult.core import drive
 
-    before = gc.threshold()
-    gc.threshold(_SWEEP)
+    before = _often()
     try:
         return drive(work, feed)
     finally:
@@ -40,8 +47,7 @@ def run():
     """The first round: network, clock, check, update. It returns whether it went well, and never raises: whatever is wrong is an event."""
     import gc
 
-    before = gc.threshold()
-    gc.threshold(_SWEEP)  # before the first part is loaded
+    before = _often()  # before the first part is loaded
     try:
         return _drive(board().first())
     except Exception as e:
