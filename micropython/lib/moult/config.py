@@ -11,7 +11,7 @@ _FILE = "config/moult.json"
 _A = "_gitrepo_cfg.json"
 _LINUX = "run unit health asset limits"  # keys of a module that mean something on Linux only
 _MODULE = "url dir channel forge keep confirm trial token root " + _LINUX
-_TOP = "device timezone modules wifi github gitea gitlab gateway repository leds mqtt check"
+_TOP = "device kind timezone modules wifi github gitea gitlab gateway repository leds mqtt check"
 
 
 class ConfigError(Error):
