@@ -61,7 +61,7 @@ class Slots:
         old    bad    -      before all of it was dropped"""
         main, prev = version(self.main), version(self.prev)
         if prev is None:
-            if main is None or main != to or kind(self.next) is None:
+            if main is None or main != to:
                 raise NothingToGoBackTo("nothing to go back to")
         else:
             if main is not None:

@@ -9,7 +9,7 @@ import vfs
 BLOCK = 4096
 COUNT = 288
 # The names of modules that a start must load anew.
-OURS = ("moult", "moult_boot", "moult_slots", "machine", "network")
+OURS = ("moult", "irrigation", "moult_boot", "moult_slots", "machine", "network")
 
 
 class Flash:
@@ -95,6 +95,8 @@ def start(files=("boot.py", "main.py")):
                 exec(f.read(), names)
     except SystemExit as e:
         return e.args[0]
+    except Exception as e:  # the application's: the board is at its prompt
+        sys.print_exception(e)
     return 0
 
 

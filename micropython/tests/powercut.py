@@ -1,12 +1,12 @@
-"""Loses the power before every operation on the flash of an update of two modules, one of which is moult itself; then again before
-operations of what follows. argv: a JSON file with the board's files and what its modules are before and after; how many recoveries
-are cut (0: all)."""
+"""Loses the power before every operation on the flash of what a board does from a start on; then again before each operation of what
+recovers it. argv: a JSON file with the board's files and what each version of its modules has; how many recoveries are cut (0: all)."""
 
 import gc
 import json
 import sys
 
 sys.path.insert(0, "")
+sys.path.append("lib")
 import flash
 
 with open(sys.argv[1]) as f:
@@ -33,7 +33,7 @@ def whole(where):
         with open(name) as f:
             if f.read() != content:
                 raise AssertionError("%s: %s is not what it was" % (where, name))
-    for name, either in plan["boots"].items():
+    for name, either in (plan["boots"] or {}).items():
         with open(name) as f:
             if f.read() not in either:
                 raise AssertionError("%s: %s is neither the old nor the new one" % (where, name))
@@ -76,10 +76,10 @@ for n in range(len(log) + 1):
             recovers(bytearray(cut), None, "cut before operation %d, and operation %d of the recovery" % (n, m))
             recovery_cuts += 1
             flash.replay(cut, again[m])
-        # And the next round brings it to the new versions.
+        # And the next starts bring it to its end.
         got = flash.use(flash.Flash(image), lambda: (flash.boot(), whole("after a cut before operation %d" % n))[1])
-        if got != plan["new"]:
-            raise AssertionError("after a cut before operation %d: got %r, want %r" % (n, got, plan["new"]))
+        if got != plan["end"]:
+            raise AssertionError("after a cut before operation %d: got %r, want %r" % (n, got, plan["end"]))
         went_on += 1
     if n < len(log):
         flash.replay(base, log[n])

@@ -126,7 +126,7 @@ def releases(body):
         if key == b'"tag_name":':
             if tag and not draft:
                 yield tag, pre
-            tag, draft, pre = value, False, False
+            tag, draft, pre = (None if value == "null" else value), False, False
         elif key == b'"draft":':
             draft = value == "true"
         else:
