@@ -13,11 +13,11 @@ import (
 	"moult/source/sourcetest"
 )
 
-// compiled returns the folder of the package's .mpy files.
-func compiled(tb testing.TB) string {
+// compiled returns a folder's files as .mpy.
+func compiled(tb testing.TB, from string) string {
 	tb.Helper()
 	dir := tb.TempDir()
-	if out, err := exec.Command("node", "../scripts/mpy.js", "lib", dir).CombinedOutput(); err != nil {
+	if out, err := exec.Command("node", "../scripts/mpy.js", from, dir).CombinedOutput(); err != nil {
 		tb.Fatalf("mpy.js: %v\n%s", err, out)
 	}
 	return dir
@@ -65,9 +65,9 @@ func pythonLike(n, size, changed int, tag string) sourcetest.Release {
 }
 
 // BenchmarkDirect measures what a direct check and update cost a board with 32-bit words and the package as .mpy: requests and
-// bytes at the connection without TLS, the smallest heap with which it works, and the most of an ample heap that was in use.
+// bytes at the connection without TLS, and the smallest heap with which it works, in which the stand-ins take 4 KB.
 func BenchmarkDirect(b *testing.B) {
-	path := compiled(b)
+	path, stand := compiled(b, "lib"), compiled(b, "tests/standins")
 	for _, kind := range []forge.Kind{forge.GitHub, forge.Gitea} {
 		for _, size := range []struct{ files, bytes int }{{10, 40_000}, {50, 300_000}} {
 			for _, what := range []string{"check", "install", "2 changed"} {
@@ -78,7 +78,7 @@ func BenchmarkDirect(b *testing.B) {
 					}
 					fresh := func(heap string) *board {
 						d := newBoard(b, "32")
-						d.path = path
+						d.path, d.stand = path, stand
 						d.write("config/moult.json", fmt.Sprintf(`{"modules": {"app": {"url": "%s/owner/app", "forge": "%s"}}}`, f.URL, kind))
 						d.write("boot.py", "import moult_boot\nmoult_boot.start()\n")
 						d.write("main.py", "import moult\nmoult.listener = None\nprint('went', moult.run())\n")

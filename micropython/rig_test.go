@@ -4,6 +4,7 @@ package micropython_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -44,6 +45,7 @@ type board struct {
 	dir   string // its root
 	calls string // file of what was asked of the stand-ins
 	path  string // where the package is, beside the flash; "" for on it
+	stand string // where the stand-ins are; "" for their sources
 	heap  string // as -X heapsize takes it; "" for the interpreter's
 	cause string // of the reset; "" for power-on
 	world map[string]any
@@ -81,7 +83,7 @@ func (b *board) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd.Dir = b.dir
 	world, err := json.Marshal(b.world)
 	must(b.t, err)
-	path := abs(b.t, "tests/standins") + ":.frozen" // asyncio is frozen
+	path := cmp.Or(b.stand, abs(b.t, "tests/standins")) + ":.frozen" // asyncio is frozen
 	if b.path != "" {
 		path += ":" + b.path
 	}

@@ -199,9 +199,10 @@ def drop(module, state):
 
 def modules():
     """Returns the names of the modules that have a state."""
-    if kind(STATE) != "dir":
+    try:
+        return [name[:-5] for name in os.listdir(STATE) if name.endswith(".json")]
+    except OSError:
         return []
-    return [name[:-5] for name in os.listdir(STATE) if name.endswith(".json")]
 
 
 def start(updater="moult", alarm=True):
