@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"moult/release"
+	"moult/source/forge"
+	"moult/source/sourcetest"
 )
 
 // newest is MicroPython's newest release, as WebAssembly: it has no sockets, and runs the cases that need none.
@@ -181,4 +183,35 @@ func TestRefusedConfiguration(t *testing.T) {
 			})
 		}
 	})
+}
+
+// TestOddConfiguration updates a board all the same where what only shows something is wrong or left out.
+func TestOddConfiguration(t *testing.T) {
+	for name, test := range map[string]struct{ config, want string }{
+		"a pin that is none":            {`"leds": {"yellow": "D13"}`, "config: bad pin"},
+		"a broker that a board has not": {`"mqtt": {"url": "wss://broker"}`, "mqtt.url: got none that a board can use"},
+		"a broker that is not there":    {`"mqtt": {"url": "mqtt://127.0.0.1:1"}`, "connect to 127.0.0.1:1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, f := directBoard(t, "32", forge.GitHub, "")
+			f.Put("owner/app", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("1.0", "main", map[string]string{"app.py": runs("1.0")})}})
+			b.write("config/moult.json", strings.Replace(b.tree("config")["moult.json"], "{", "{"+test.config+", ", 1))
+			end, out := b.boot()
+			if end != atPrompt || !strings.HasSuffix(out, "runs 1.0\n") || !strings.Contains(strings.ReplaceAll(out, "ValueError", "config"), test.want) {
+				t.Errorf("got status %d, want 1.0 and %q\n%s", end, test.want, out)
+			}
+		})
+	}
+}
+
+// TestDetect asks a host what it is, where the configuration does not say so.
+func TestDetect(t *testing.T) {
+	for _, kind := range []forge.Kind{forge.GitHub, forge.Gitea} {
+		b, f := directBoard(t, "32", kind, "")
+		f.Put("owner/app", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("1.0", "main", map[string]string{"app.py": runs("1.0")})}})
+		b.write("config/moult.json", fmt.Sprintf(`{"modules": {"app": {"url": "%s/owner/app.git"}}}`, f.URL))
+		if end, out := b.boot(); end != atPrompt || !strings.HasSuffix(out, "runs 1.0\n") {
+			t.Errorf("%s: got status %d\n%s", kind, end, out)
+		}
+	}
 }

@@ -54,7 +54,9 @@ func TestLeds(t *testing.T) {
 		b.start()
 		b.asked()
 		b.eval("import moult\nmoult.listener = None\ntry:\n    moult.rollback('app')\nexcept SystemExit:\n    pass")
-		want("rolled back", append(back, "machine reset")...)
+		want("rolled back", "machine reset")
+		b.start()
+		want("after it", slices.Concat(back, []string{working, working, settled}, once)...)
 	})
 }
 

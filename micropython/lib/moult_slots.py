@@ -226,7 +226,7 @@ def finish_roll_back(module, state):
     Slots(state["main"], state.get("keep", ())).roll_back(good)
     text = "rolled back from %s to %s: %s" % (bad, good or "what was there before", reason)
     event = record(module, state, "rolled-back", version=good, text=text, reason=reason, **{"from": bad})
-    state["step"] = ""
+    state["step"], state["back"] = "", True  # for the LEDs to show
     if bad and bad != good:
         state["rejected"] = ([v for v in state.get("rejected", ()) if v != bad] + [bad])[-16:]
     save(module, state)

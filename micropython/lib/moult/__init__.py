@@ -101,7 +101,6 @@ def failed(error, name=None):
         except moult_boot.NothingToGoBackTo:
             pass
     if back:
-        _drive(a.show("back"))
         _drive(a.restart("to run the version before"))
     elif name:
         a.say("exited", explain(error), name if name in a.core.modules else "")
@@ -133,7 +132,6 @@ def rollback(name):
 
     a = board()
     roll_back(a.core, name, "a person asked for it")
-    _drive(a.show("back"))
     _drive(a.restart("to run the version before"))
 
 

@@ -6,8 +6,8 @@ import time
 
 import moult_boot as boot
 from moult.core import Core, explain, forget
-from moult_boot import Error
 
+_LONGEST = 500000  # seconds: what the ticks of a board can tell apart
 _RETRY = (15, 900)  # seconds: the first wait after a failure, doubled each time up to the last
 
 
@@ -19,6 +19,7 @@ class Agent:
         self.commands = commands or {}
         self.began = time.ticks_ms()
         self.core = self.leds = self.mqtt = self.problem = None
+        self.odd = []  # what is wrong and holds no update up
         self.latest = {}  # of each module, as the last check found it
         self.failures, self.due = 0, None  # of rounds in a row; when the next round is due, in ticks
         try:
@@ -29,17 +30,20 @@ class Agent:
             self.config, self.problem = {"modules": {}, "check": {}, "leds": {}, "mqtt": {}, "wifi": [], "zone": 0}, e
         forget("config", "version")
         self.core = Core(self.config, self.tell, feed)
-        if self.config["leds"]:
-            from moult.leds import Leds
+        try:
+            if self.config["leds"]:
+                from moult.leds import Leds
 
-            self.leds = Leds(self.config["leds"])
-        if self.config["mqtt"].get("url"):
-            try:
+                self.leds = Leds(self.config["leds"])
+        except Exception as e:  # a pin that is none
+            self.odd.append(e)
+        try:
+            if self.config["mqtt"].get("url"):
                 from moult.mqtt import Client
 
                 self.mqtt = Client(self)
-            except (Error, ImportError) as e:
-                self.problem = self.problem or e
+        except Exception as e:
+            self.odd.append(e)
 
     def tell(self, event):
         """Gives an event to whoever listens."""
@@ -61,8 +65,9 @@ class Agent:
         """What comes once, before anything else: what was cut ends, and what is wrong is told."""
         cause = power_on()
         self.say("started", "moult: %s" % ("the power came on" if cause else "the board was restarted"))
+        for e in self.odd + ([self.problem] if self.problem else []):
+            self.tell(boot.record("config", {"since": boot.now()}, "failed", text=explain(e)))
         if self.problem:
-            self.tell(boot.record("config", {"since": boot.now()}, "failed", text=explain(self.problem)))
             return
         try:
             self.core.recover()
@@ -72,6 +77,11 @@ class Agent:
     def first(self):
         """The first round, where one is due at a start. It never raises."""
         self.begin()
+        for name in self.core.modules:
+            state = boot.load(name)
+            if state.pop("back", None):
+                boot.save(name, state)
+                yield from self.show("back")
         yield from self.show("working")
         check = self.config["check"]
         if self.problem:
@@ -116,7 +126,7 @@ class Agent:
             self.failures += 1
         else:
             self.failures, wait = 0, every
-        self.due = time.ticks_add(time.ticks_ms(), wait * 1000) if wait else None
+        self.due = time.ticks_add(time.ticks_ms(), min(wait, _LONGEST) * 1000) if wait else None
 
     def round(self, names=None, to=""):
         """Brings the board online, checks and updates the modules. Yellow is on while it runs and after it failed. It returns what it did

@@ -96,7 +96,6 @@ def do(agent, name, args):
         from moult.trial import roll_back
 
         roll_back(core, args[0], "a person asked for it")
-        yield from agent.show("back")
         yield from agent.restart("to run the version before", "%s is now %s" % (args[0], core.installed(core.modules[args[0]])))
     if name == "restart":
         yield from agent.restart("a person asked for it")

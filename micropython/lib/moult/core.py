@@ -104,6 +104,12 @@ class Core:
         """Asks the source, and returns the plan."""
         m = self.module(name)
         state = boot.load(name)
+        if not m.get("forge"):  # what the host said it is, so that it is asked once
+            if state.get("host", [""])[0] != m["url"]:
+                self.source(m)
+                state["host"] = [m["url"], m["forge"]]
+                boot.save(name, state)
+            m["forge"] = state["host"][1]
         if to:
             version = to
         else:

@@ -26,6 +26,8 @@ class Pin:
     OUT = 1
 
     def __init__(self, number, mode=None):
+        if not isinstance(number, int):
+            raise ValueError("bad pin")
         self.number = number
 
     def value(self, on):
