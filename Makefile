@@ -7,7 +7,7 @@ BUILD    := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 LINT     := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PROGRAMS := moult moult-agent
 
-.PHONY: help build test fast demo bench pairs vectors deps format vet lint cross fuzz clean
+.PHONY: help build test fast demo bench pairs vectors deps format vet lint cross fuzz micropython clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -58,6 +58,10 @@ cross-one:
 
 fuzz: ## each fuzz target for FUZZTIME (default 10s)
 	./scripts/fuzz.sh
+
+micropython: deps ## the board's package as .mpy files in bin/mpy, and bin/ca.pem, the authorities that it trusts
+	node scripts/mpy.js micropython/lib bin/mpy
+	./scripts/board-ca.sh >bin/ca.pem
 
 clean: ## remove what was built
 	rm -rf bin

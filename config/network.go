@@ -69,6 +69,11 @@ func (n node) network() Network {
 			}
 		},
 		"password": func(v node) { w.Password = v.secret() },
+		"antenna": func(v node) { // for boards: a Linux device has no such choice
+			if text := v.number(); text != "0" && text != "1" {
+				v.wrong("got %s, want 0 or 1", v.shownNumber())
+			}
+		},
 	})
 	if !named && n.kind() == '{' {
 		n.at("ssid").wrong("got none, want the network's name")

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Installs what the tests need and is missing: Debian's packages, and npm's into testdata/npm.
+# Installs what the tests need and is missing: Debian's packages, npm's into testdata/npm, MicroPython into bin/micropython.
 set -eu
 cd "$(dirname "$0")/.."
 
 missing=""
 for need in git:git strace:strace npm:npm openssh-server:/usr/sbin/sshd mosquitto:/usr/sbin/mosquitto \
-	dbus-daemon:dbus-daemon python3:python3 rsync:rsync bsdiff:bsdiff python3-dbusmock:/usr/lib/python3/dist-packages/dbusmock systemd:systemd-analyze; do
+	dbus-daemon:dbus-daemon debian-archive-keyring:/usr/share/keyrings/debian-archive-keyring.gpg python3:python3 rsync:rsync bsdiff:bsdiff python3-dbusmock:/usr/lib/python3/dist-packages/dbusmock systemd:systemd-analyze; do
 	command -v "${need#*:}" >/dev/null || [ -e "${need#*:}" ] || missing="$missing ${need%%:*}"
 done
 if [ -n "$missing" ]; then
@@ -18,9 +18,11 @@ if [ -n "$missing" ]; then
 	DEBIAN_FRONTEND=noninteractive $sudo apt-get install -qy --no-install-recommends $missing
 fi
 
-installed=testdata/npm/node_modules/.package-lock.json
-if [ ! -e "$installed" ] || [ testdata/npm/package-lock.json -nt "$installed" ]; then
+installed=testdata/npm/node_modules/.installed-lock.json
+if ! cmp -s testdata/npm/package-lock.json "$installed"; then
 	echo "installing npm's packages"
 	(cd testdata/npm && npm ci --no-audit --no-fund --ignore-scripts)
-	touch "$installed"
+	cp testdata/npm/package-lock.json "$installed"
 fi
+
+./scripts/micropython.sh

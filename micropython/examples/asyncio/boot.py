@@ -1,0 +1,3 @@
+import moult_boot
+
+moult_boot.start()

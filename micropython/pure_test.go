@@ -1,0 +1,217 @@
+package micropython_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"moult/release"
+	"moult/source/forge"
+	"moult/source/sourcetest"
+)
+
+// newest is MicroPython's newest release, as WebAssembly: it has no sockets, and runs the cases that need none.
+const newest = "newest"
+
+// evalIn runs a script in an interpreter, by its words or as newest, with the package on its path; data is what the script
+// finds in the variable DATA. It returns what was printed.
+func evalIn(t *testing.T, which, script string, data any) string {
+	t.Helper()
+	encoded, err := json.Marshal(data)
+	must(t, err)
+	text := "import json\nDATA = json.loads(" + pythonText(string(encoded)) + ")\n" + script
+	if which != newest {
+		b := newBoard(t, which)
+		file := filepath.Join(t.TempDir(), "script.py")
+		must(t, os.WriteFile(file, []byte(text), 0o600))
+		end, out := b.run(t.Context(), file)
+		if end != 0 {
+			t.Fatalf("status %d:\n%s", end, out)
+		}
+		return out
+	}
+	// There is no file system below it: the package's files are put into its own.
+	var setup strings.Builder
+	setup.WriteString("import os, sys\nfor d in ('lib', 'lib/moult'):\n    try:\n        os.mkdir(d)\n    except OSError:\n        pass\n")
+	files := packageFiles(t)
+	for _, name := range []string{"moult_boot.py", "moult_slots.py", "moult/__init__.py", "moult/version.py", "moult/archive.py", "moult/config.py"} {
+		fmt.Fprintf(&setup, "with open('lib/%s', 'w') as f:\n    f.write(%s)\n", name, pythonText(files[name]))
+	}
+	setup.WriteString("sys.path.insert(0, 'lib')\n")
+	file := filepath.Join(t.TempDir(), "script.py")
+	must(t, os.WriteFile(file, []byte(setup.String()+text), 0o600))
+	out, err := exec.Command("node", "tests/newest.mjs", file).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v (npm's packages are installed by make deps)\n%s", err, out)
+	}
+	return string(out)
+}
+
+// pythonText writes a text as Python does.
+func pythonText(text string) string {
+	quoted, _ := json.Marshal(text) // a text always can be
+	return strings.NewReplacer(`\u2028`, "\u2028", `\u2029`, "\u2029").Replace(string(quoted))
+}
+
+func everywhere(t *testing.T, test func(t *testing.T, which string)) {
+	for _, which := range append(slices.Clone(words), newest) {
+		t.Run(which, func(t *testing.T) { test(t, which) })
+	}
+}
+
+// TestVersions asks Go and MicroPython about the same versions, channels and patterns: they must agree.
+func TestVersions(t *testing.T) {
+	versions := strings.Fields(`1 1.1 v1.9 1.9.0 1.10 1.10.0 2 2.0 v2.0 V2.1 v2.1.0 1.2.3.4 2024.01.09 2024.1.9 2.0-rc1 2.0-rc2 2.0-rc10 2.0-rc.2 2.0rc2 v1.10.0-rc1
+		1.0-alpha9 1.0-beta1 1.0-rc01 1.0-rc1 1.0-rc 1.0-rc.a 1.0-1 1.0-a.1 1.0-a.-b 1.0-rc99999999999999999999 1.0+build1 1.0+build2 nightly nightly-2026-01-02
+		release/1.0 v 1. -1 1.0- 1.0~rc1 1..2 été`)
+	channels := []string{"stable", "beta", "~> 1.2", "~> 1.9.0", ">= 1.1, < 1.10", ">=1.1,<1.10", "< 2, != 1.10", "= 1.1", "1.1.0", "v1.9", "= 2.0-rc2", "~> 2.0-rc1", "> 2", "> 9", "<= 2.0", ">= 2.0-rc2"}
+	type question struct{ Versions, Channels []string }
+	out := evalIn(t, "32", `
+from moult.version import compare, allows, is_prerelease
+for a in DATA["Versions"]:
+    print("pre", a, is_prerelease(a))
+    for b in DATA["Versions"]:
+        print("compare", a, b, compare(a, b))
+    for c in DATA["Channels"]:
+        print("allows", c, a, allows(c, a))
+`, question{versions, channels})
+	var want strings.Builder
+	python := map[bool]string{true: "True", false: "False"}
+	for _, a := range versions {
+		v := release.MustVersion(a)
+		fmt.Fprintln(&want, "pre", a, python[v.IsPrerelease()])
+		for _, b := range versions {
+			order, known := release.Compare(v, release.MustVersion(b))
+			answer := fmt.Sprint(order)
+			if !known {
+				answer = "None"
+			}
+			fmt.Fprintln(&want, "compare", a, b, answer)
+		}
+		for _, c := range channels {
+			channel, err := release.ParseChannel(c)
+			must(t, err)
+			fmt.Fprintln(&want, "allows", c, a, python[channel.Allows(release.Release{Version: v})])
+		}
+	}
+	got, wanted := strings.Split(out, "\n"), strings.Split(want.String(), "\n")
+	for i := range wanted {
+		if i >= len(got) || got[i] != wanted[i] {
+			t.Errorf("got %q, want %q as in Go", got[min(i, len(got)-1)], wanted[i])
+		}
+	}
+	for _, which := range []string{"64", newest} {
+		if again := evalIn(t, which, strings.ReplaceAll(`
+from moult.version import compare, allows, is_prerelease
+for a in DATA["Versions"]:
+    print("pre", a, is_prerelease(a))
+    for b in DATA["Versions"]:
+        print("compare", a, b, compare(a, b))
+    for c in DATA["Channels"]:
+        print("allows", c, a, allows(c, a))
+`, "\r", ""), question{versions, channels}); again != out {
+			t.Errorf("%s says other than 32-bit", which)
+		}
+	}
+}
+
+// TestKeep asks Go and MicroPython whether patterns match paths.
+func TestKeep(t *testing.T) {
+	patterns := []string{"secrets.py", "data", "data/", "data/**", "*.json", "**/*.json", "log-?.txt", "log-[0-9].txt", "log-[^0-9].txt", "a/**/z", "**", "*", "a*b*c", "x[a-c]y", "**/x/**", "d*/"}
+	paths := []string{"secrets.py", "x/secrets.py", "data", "data/a", "data/a/b", "dat", "a.json", "x/a.json", "x/y/a.json", "log-1.txt", "log-x.txt", "log-.txt", "a/z", "a/b/z", "a/b/c/z", "axbyc", "abcb", "]x", "ax", "bx", "xby", "xdy", "x/x/x", "é", "d/a"}
+	everywhere(t, func(t *testing.T, which string) {
+		out := evalIn(t, which, `
+from moult_slots import matches
+for pattern in DATA["Patterns"]:
+    for path in DATA["Paths"]:
+        print(pattern, path, matches(pattern, path))
+`, map[string]any{"Patterns": patterns, "Paths": paths})
+		got := strings.Split(out, "\n")
+		i := 0
+		for _, pattern := range patterns {
+			keep, err := release.ParseKeep([]string{pattern})
+			must(t, err)
+			for _, path := range paths {
+				want := fmt.Sprint(pattern, " ", path, " ", map[bool]string{true: "True", false: "False"}[keep.Match(path)])
+				if i >= len(got) || got[i] != want {
+					t.Errorf("got %q, want %q as in Go", got[min(i, len(got)-1)], want)
+				}
+				i++
+			}
+		}
+	})
+}
+
+// TestRefusedConfiguration gives a board configurations that are wrong. Each is refused with what is wrong, and the application starts.
+func TestRefusedConfiguration(t *testing.T) {
+	tests := []struct{ name, file, config, want string }{
+		{"no JSON", "config/moult.json", `{"modules": `, "config/moult.json: got what is no JSON"},
+		{"a list", "config/moult.json", `[]`, "want an object"},
+		{"an unknown key", "config/moult.json", `{"modules": {"app": {"url": "https://github.com/o/n", "chanel": "beta"}}}`, "modules.app.chanel: got an unknown key"},
+		{"an unknown key at the top", "config/moult.json", `{"module": {}}`, "module: got an unknown key"},
+		{"no module", "config/moult.json", `{}`, "got no module"},
+		{"no url", "config/moult.json", `{"modules": {"app": {}}}`, "modules.app.url: got None, want a text"},
+		{"a bad channel", "config/moult.json", `{"modules": {"app": {"url": "https://github.com/o/n", "channel": "nightly"}}}`, "modules.app.channel: got 'nightly'"},
+		{"a bad name", "config/moult.json", `{"modules": {"../app": {"url": "https://github.com/o/n"}}}`, "got '../app', want a name"},
+		{"a bad time span", "config/moult.json", `{"modules": {"app": {"url": "https://github.com/o/n"}}, "check": {"every": "15"}}`, "check.every: got '15'"},
+		{"a bad window", "config/moult.json", `{"modules": {"app": {"url": "https://github.com/o/n"}}, "check": {"window": "25:00-04:00"}}`, "check.window: got '25:00'"},
+		{"a zone that a board does not know", "config/moult.json", `{"modules": {"app": {"url": "https://github.com/o/n"}}, "timezone": "Europe/Berlin"}`, "timezone: got 'Europe/Berlin'"},
+		{"a url with a password", "config/moult.json", `{"modules": {"app": {"url": "https://u:secret@github.com/o/n"}}}`, "got the url with a password"},
+		{"plain http", "config/moult.json", `{"modules": {"app": {"url": "http://example.com/o/n", "forge": "github"}}}`, "want https"},
+		{"a forge that a board cannot ask", "config/moult.json", `{"modules": {"app": {"url": "https://gitlab.com/o/n", "forge": "gitlab"}}}`, "forge: got 'gitlab'"},
+		{"https without an authority", "config/moult.json", `{"modules": {"app": {"url": "https://127.0.0.1:1/o/n", "forge": "github"}}}`, "connect to 127.0.0.1:1"},
+		{"an empty file of system A", "config/app_gitrepo_cfg.json", `{}`, "app_gitrepo_cfg.json: gitrepo: got None"},
+		{"an empty file of system B", "conf.json", `{}`, "conf.json: git: got None"},
+		{"comments and commas", "config/moult.json", "{// one\n\"modules\": {\"app\": {\"url\": \"http://127.0.0.1:1/o/n\", /* two */ \"forge\": \"github\",}}}", "connect to 127.0.0.1:1"},
+	}
+	eachWord(t, func(t *testing.T, word string) {
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				b := newBoard(t, word)
+				b.write("boot.py", "import moult_boot\nmoult_boot.start()\n")
+				b.write("main.py", "import moult\nmoult.listener = lambda e: print(e['text'])\nprint(moult.run())\nprint('the application runs')\n")
+				b.write(test.file, test.config)
+				end, out := b.boot()
+				if end != atPrompt || !strings.HasSuffix(out, "False\nthe application runs\n") || !strings.Contains(out, test.want) || strings.Contains(out, "secret@") {
+					t.Errorf("got status %d, want %q, and the application\n%s", end, test.want, out)
+				}
+			})
+		}
+	})
+}
+
+// TestOddConfiguration updates a board all the same where what only shows something is wrong or left out.
+func TestOddConfiguration(t *testing.T) {
+	for name, test := range map[string]struct{ config, want string }{
+		"a pin that is none":            {`"leds": {"yellow": "D13"}`, "config: bad pin"},
+		"a broker that a board has not": {`"mqtt": {"url": "wss://broker"}`, "mqtt.url: got none that a board can use"},
+		"a broker that is not there":    {`"mqtt": {"url": "mqtt://127.0.0.1:1"}`, "connect to 127.0.0.1:1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, f := directBoard(t, "32", forge.GitHub, "")
+			f.Put("owner/app", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("1.0", "main", map[string]string{"app.py": runs("1.0")})}})
+			b.write("config/moult.json", strings.Replace(b.tree("config")["moult.json"], "{", "{"+test.config+", ", 1))
+			end, out := b.boot()
+			if end != atPrompt || !strings.HasSuffix(out, "runs 1.0\n") || !strings.Contains(strings.ReplaceAll(out, "ValueError", "config"), test.want) {
+				t.Errorf("got status %d, want 1.0 and %q\n%s", end, test.want, out)
+			}
+		})
+	}
+}
+
+// TestDetect asks a host what it is, where the configuration does not say so.
+func TestDetect(t *testing.T) {
+	for _, kind := range []forge.Kind{forge.GitHub, forge.Gitea} {
+		b, f := directBoard(t, "32", kind, "")
+		f.Put("owner/app", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("1.0", "main", map[string]string{"app.py": runs("1.0")})}})
+		b.write("config/moult.json", fmt.Sprintf(`{"modules": {"app": {"url": "%s/owner/app.git"}}}`, f.URL))
+		if end, out := b.boot(); end != atPrompt || !strings.HasSuffix(out, "runs 1.0\n") {
+			t.Errorf("%s: got status %d\n%s", kind, end, out)
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package micropython_test
+
+import (
+	"strings"
+	"testing"
+
+	"moult/source/forge"
+	"moult/source/sourcetest"
+)
+
+// TestSchedule lets hours pass beside an application: rounds come at intervals, within the window, after failures with growing
+// waits; the board restarts once a day.
+func TestSchedule(t *testing.T) {
+	// The clock of the stand-in begins at 12:00 UTC. Each request is seen at the minute of its day.
+	const program = `
+import moult, time, machine
+from moult.watch import minute
+moult.run()
+a = moult.board()
+def said(event):
+    if event["event"] in ("checked", "failed", "restarting"):
+        print("%02d:00" % (minute(a) // 60), event["event"])
+a.listener = said
+for _ in range(MINUTES):
+    for _ in range(3):
+        moult.poll()
+        time.sleep_ms(20000)
+`
+	tests := []struct {
+		name, config, minutes, cause string
+		fault                        sourcetest.Fault
+		want                         string
+	}{
+		{"only at the start", `{}`, "600", "", nil, ""},
+		{"at intervals", `{"every": "2h"}`, "500", "", nil, "14:00 checked,16:00 checked,18:00 checked,20:00 checked"},
+		{"within the window", `{"every": "6h", "window": "23:00-01:00"}`, "1500", "", nil, "23:00 checked"},
+		{"after failures, with growing waits", `{}`, "60", "", sourcetest.Status(500),
+			strings.Repeat("12:00 failed,", 7) + "12:00 failed"}, // after 15 s, 45 s, 1:45, 3:45, 7:45, 15:45, 30:45 and 45:45
+		{"a restart every day", `{"restart": "03:00"}`, "1500", "", nil, "03:00 restarting"},
+	}
+	eachWord(t, func(t *testing.T, word string) {
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				b, f := directBoard(t, word, forge.GitHub, "")
+				b.world["year"], b.cause = 2026, test.cause
+				f.Put("owner/app", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("1.0", "main", map[string]string{"app.py": "x"})}})
+				b.boot()
+				if test.fault != nil {
+					f.Break(nil, -1, test.fault)
+				}
+				b.write("config/moult.json", strings.Replace(b.tree("config")["moult.json"], "{", `{"check": `+test.config+`, `, 1))
+				b.write("main.py", strings.Replace(program, "MINUTES", test.minutes, 1))
+				_, out := b.start()
+				var got []string
+				for line := range strings.Lines(out) {
+					if line = strings.TrimSpace(line); len(line) > 5 && line[2] == ':' {
+						got = append(got, line)
+					}
+				}
+				if list := strings.Join(got, ","); list != test.want {
+					t.Errorf("got %q, want %q\n%s", list, test.want, out)
+				}
+			})
+		}
+	})
+}
+
+// TestPowerOnOnly checks after the power came on, and not after a restart.
+func TestPowerOnOnly(t *testing.T) {
+	eachWord(t, func(t *testing.T, word string) {
+		b, f := directBoard(t, word, forge.GitHub, "")
+		b.write("config/moult.json", strings.Replace(b.tree("config")["moult.json"], "{", `{"check": {"on": "power-on"}, `, 1))
+		f.Put("owner/app", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("1.0", "main", map[string]string{"app.py": "x"})}})
+		b.boot()
+		for cause, want := range map[string]int{"1": 1, "5": 0, "3": 0} {
+			f.Reset()
+			b.cause = cause
+			b.start()
+			if got := len(f.Requests()); got != want {
+				t.Errorf("reset cause %s: got %d requests, want %d", cause, got, want)
+			}
+		}
+	})
+}
