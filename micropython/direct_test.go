@@ -1,8 +1,11 @@
 package micropython_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -188,5 +191,29 @@ func TestOwnFiles(t *testing.T) {
 		b.eval("import moult\nmoult.listener = None\ntry:\n    moult.rollback('app')\nexcept SystemExit:\n    pass")
 		b.wantTree("app/main", map[string]string{".version": "1.0", "app.py": runs("1.0"), "settings.py": "mine", "secrets.py": "newer key", "data/2026/log.csv": "1,2",
 			"notes": "my notes", "notes.local": "my notes", "dir/own": "in the way", "dir.local/own": "in the way", "gone/x.py": "only in 1.0", "a": "changed"})
+	})
+}
+
+// TestFAT updates a board whose flash is FAT. It works there as well; what FAT cannot promise is what a power cut leaves.
+func TestFAT(t *testing.T) {
+	eachWord(t, func(t *testing.T, word string) {
+		b, f := directBoard(t, word, forge.GitHub, "")
+		files := b.tree("")
+		files["app/main/.version"], files["app/main/own"], files["app/main/app.py"] = "1.0", "mine", "old"
+		for name, content := range packageFiles(t) {
+			files["lib/"+name] = content
+		}
+		f.Put("owner/app", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("1.1", "main", map[string]string{"app.py": runs("1.1"), "domain/x.py": "x"})}})
+		data, err := json.Marshal(files)
+		must(t, err)
+		file := filepath.Join(t.TempDir(), "files.json")
+		must(t, os.WriteFile(file, data, 0o600))
+		b.path, b.heap = "", "8M"
+		end, out := b.run(t.Context(), abs(t, "tests/fat.py"), file)
+		for _, want := range []string{"runs 1.1\n", "('main/.version', b'1.1')", "('main/own', b'mine')", "('main/domain/x.py', b'x')", "('prev/app.py', b'old')"} {
+			if end != 0 || !strings.Contains(out, want) {
+				t.Errorf("got status %d, want %s\n%s", end, want, out)
+			}
+		}
 	})
 }
