@@ -39,8 +39,8 @@ require (
 	github.com/sergi/go-diff v1.3.2-0.20230802210424-5b0b94c5c0d3 // indirect
 	github.com/spf13/pflag v1.0.9
 	github.com/xanzy/ssh-agent v0.3.3 // indirect
-	golang.org/x/net v0.57.0 // indirect
-	golang.org/x/tools v0.48.0 // indirect
+	golang.org/x/net v0.58.0 // indirect
+	golang.org/x/tools v0.49.0 // indirect
 	gopkg.in/warnings.v0 v0.1.2 // indirect
 )
 
@@ -53,18 +53,31 @@ require github.com/go-openapi/jsonpointer v0.22.5 // indirect
 
 require github.com/go-openapi/swag/jsonname v0.25.5 // indirect
 
-require github.com/oasdiff/yaml v0.1.1 // indirect
+require github.com/oasdiff/yaml v0.1.1
 
 require github.com/oasdiff/yaml3 v0.0.14 // indirect
 
 require github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect
 
 require (
+	filippo.io/hpke v0.4.0 // indirect
+	github.com/cenkalti/backoff/v5 v5.0.3 // indirect
+	github.com/google/go-containerregistry v0.20.7 // indirect
 	github.com/gorilla/websocket v1.5.3 // indirect
+	github.com/opencontainers/go-digest v1.0.0 // indirect
+	github.com/sigstore/protobuf-specs v0.5.0 // indirect
+	github.com/sigstore/sigstore v1.10.6 // indirect
 	golang.org/x/sync v0.22.0 // indirect
 	golang.org/x/text v0.41.0 // indirect
+	google.golang.org/genproto/googleapis/api v0.0.0-20250825161204-c5933d9347a5 // indirect
+	google.golang.org/protobuf v1.36.11 // indirect
 )
 
 require github.com/godbus/dbus/v5 v5.2.4
 
-require github.com/warthog618/go-gpiocdev v0.9.1
+require (
+	filippo.io/age v1.3.2
+	github.com/secure-systems-lab/go-securesystemslib v0.11.0
+	github.com/theupdateframework/go-tuf/v2 v2.4.2
+	github.com/warthog618/go-gpiocdev v0.9.1
+)

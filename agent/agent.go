@@ -34,7 +34,6 @@ type Agent struct {
 	started time.Time
 	keepers map[string]*keeper
 	rounds  chan round
-	work    chan struct{} // holds one token: whoever has it may touch the modules
 	pulse   pulse
 }
 
@@ -54,9 +53,8 @@ const hold = 30 * time.Second
 func (a *Agent) Run(ctx context.Context) error {
 	a.started = a.Clock.Now()
 	a.rounds = make(chan round)
-	a.work = make(chan struct{}, 1)
 	a.keepers = map[string]*keeper{}
-	a.Panel.clock, a.Panel.queue = a.Clock, make(chan []step, 16)
+	a.Panel.clock, a.Panel.wake = a.Clock, make(chan struct{}, 1)
 	a.Panel.failed = func(err error) { a.tell("", Network, "led: "+err.Error()) }
 
 	powerOn, err := a.isPowerOn()
@@ -72,19 +70,12 @@ func (a *Agent) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	all.Go(func() { a.beat(ctx) })
 
-	// What a cut left is put right before any of the modules' code runs. Where it cannot be, or another run has the device
-	// for long, the programs start all the same.
-	soon, enough := context.WithTimeout(ctx, hold)
-	if err := a.locked(soon, func() error { return nil }); err != nil && ctx.Err() == nil {
-		a.tell("", update.Failed, err.Error())
-	}
-	enough()
-
 	for _, m := range a.Modules {
 		k := newKeeper(a, m)
 		a.keepers[m.Name] = k
 		m.Stop = k.stop
 	}
+	a.recover(ctx)
 	first := make(chan struct{}) // closed when the first round is over
 	all.Go(func() { a.Panel.run(ctx) })
 	all.Go(func() { a.routine(ctx, powerOn, first) })
@@ -107,15 +98,33 @@ func (a *Agent) isPowerOn() (bool, error) {
 	return before != boot, err
 }
 
-// locked does work while nobody else touches the modules, neither in this process nor in another.
-func (a *Agent) locked(ctx context.Context, work func() error) error {
+// recover puts right what a cut left, before any of the modules' code runs. Where it cannot be, or another run has a module
+// for long, the programs start all the same.
+func (a *Agent) recover(ctx context.Context) {
+	soon, enough := context.WithTimeout(ctx, hold)
+	defer enough()
+	var all sync.WaitGroup
+	for _, m := range a.Modules {
+		all.Go(func() {
+			if err := a.locked(soon, m, func() error { return nil }); err != nil && ctx.Err() == nil {
+				a.tell(m.Name, update.Failed, err.Error())
+			}
+		})
+	}
+	all.Wait()
+}
+
+// locked does work on a module while nobody else touches it, neither in this process nor in another. What is done to one module
+// does not wait for another's: a verdict must not wait for a download.
+func (a *Agent) locked(ctx context.Context, m *Module, work func() error) error {
+	token := a.keepers[m.Name].work
 	select {
-	case a.work <- struct{}{}:
+	case token <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { <-a.work }()
-	return a.Lock(ctx, work)
+	defer func() { <-token }()
+	return a.Lock(ctx, m.Name, work)
 }
 
 func (a *Agent) tell(module string, kind update.Kind, text string) {

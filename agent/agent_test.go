@@ -114,7 +114,7 @@ func bare(clock *hands) (*Agent, *machine) {
 	m := &machine{clock: clock}
 	return &Agent{
 		Engine: &update.Engine{}, Memory: &forgetful{}, Clock: clock, Board: m, Panel: &Panel{}, Tell: func(update.Event) {},
-		Lock:     func(_ context.Context, work func() error) error { return work() },
+		Lock:     func(_ context.Context, _ string, work func() error) error { return work() },
 		Schedule: Schedule{Zone: time.UTC},
 	}, m
 }

@@ -98,7 +98,7 @@ func (a *Agent) checkNow(ctx context.Context, args []string) (string, error) {
 	var failed []error
 	for _, m := range modules {
 		var plan update.Plan
-		err := a.locked(ctx, func() (err error) {
+		err := a.locked(ctx, m, func() (err error) {
 			plan, err = a.Engine.Check(ctx, m.Module, update.Options{})
 			return err
 		})

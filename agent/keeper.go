@@ -15,6 +15,7 @@ type keeper struct {
 	a       *Agent
 	m       *Module
 	stops   chan stopping
+	work    chan struct{} // holds one token: whoever has it may touch the module
 	held    chan struct{} // while the program must not run; closed by release. Owned by whoever is at work
 	starts  int           // of the program in the trial that attempt is; kept here as well, for a disk that takes nothing
 	attempt int
@@ -44,7 +45,9 @@ const (
 // a program may answer well and crash a moment later.
 const steady = 15 * time.Second
 
-func newKeeper(a *Agent, m *Module) *keeper { return &keeper{a: a, m: m, stops: make(chan stopping)} }
+func newKeeper(a *Agent, m *Module) *keeper {
+	return &keeper{a: a, m: m, stops: make(chan stopping), work: make(chan struct{}, 1)}
+}
 
 // stop is the module's update.Module.Stop: the program ends, and stays so until release.
 func (k *keeper) stop(ctx context.Context) error {
@@ -106,7 +109,7 @@ func (k *keeper) mayStart(ctx context.Context, state update.State, last string) 
 		k.attempt, k.starts = state.Attempt, 0
 	}
 	before := k.starts
-	held, err := k.lockedWithin(ctx, k.a.Clock.After(startWait), func() error {
+	held, err := k.locked(ctx, func() error {
 		starts, err := k.a.Engine.CountStart(k.m.Module)
 		k.starts = max(k.starts+1, starts)
 		return err
@@ -117,9 +120,7 @@ func (k *keeper) mayStart(ctx context.Context, state update.State, last string) 
 	if k.starts == before {
 		k.starts++
 	}
-	// Neither a disk that takes nothing nor a long download for another module may keep the program from starting,
-	// or the trial from ending.
-	if err != nil && !errors.Is(err, errTaken) {
+	if err != nil { // a disk that takes nothing must keep neither the program from starting, nor the trial from ending
 		k.a.tell(k.m.Name, update.Failed, err.Error())
 	}
 	if k.starts > k.m.Starts {
@@ -299,30 +300,17 @@ func (k *keeper) canGoBack() error {
 // locked does work that touches the module, while nobody else does. Where the program is to be stopped for another's work
 // first, that is done, and held says that what was to be done may no longer be right.
 func (k *keeper) locked(ctx context.Context, work func() error) (held bool, err error) {
-	return k.lockedWithin(ctx, nil, work)
-}
-
-// startWait is how long a start waits to be counted where another module is worked on.
-const startWait = 2 * time.Second
-
-// errTaken means that another's work took longer than was waited for.
-var errTaken = errors.New("another module is being worked on")
-
-// lockedWithin is locked, unless patience ends first; a nil patience never does.
-func (k *keeper) lockedWithin(ctx context.Context, patience <-chan time.Time, work func() error) (held bool, err error) {
 	select {
 	case <-ctx.Done():
 		return true, nil
-	case <-patience:
-		return false, errTaken
 	case s := <-k.stops:
 		k.stopProgram()
 		k.halt(ctx, s)
 		return true, nil
-	case k.a.work <- struct{}{}:
+	case k.work <- struct{}{}:
 	}
-	defer func() { <-k.a.work }()
-	return false, k.a.Lock(ctx, work)
+	defer func() { <-k.work }()
+	return false, k.a.Lock(ctx, k.m.Name, work)
 }
 
 // halt stops the program for another's work, and waits until that is done.

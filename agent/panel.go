@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"cmp"
 	"context"
+	"sync"
 	"time"
 )
 
@@ -11,9 +13,16 @@ import (
 type Panel struct {
 	Yellow, Green Light // nil where there is none
 	clock         Clock
-	queue         chan []step
-	failed        func(error) // told of an LED that cannot be set, once for each
+	failed        func(error)   // told of an LED that cannot be set, once for each
+	wake          chan struct{} // holds one token when there is something to show
+
+	mu      sync.Mutex
+	waiting [][]step
+	missed  step // what the patterns left that were left out
 }
+
+// maxWaiting bounds the patterns that wait: those of some five rounds.
+const maxWaiting = 16
 
 // step is what both LEDs show for a while. A nil LED is left as it is.
 type step struct {
@@ -42,14 +51,39 @@ var (
 	}
 )
 
-// show queues patterns. A panel that is far behind leaves some out: nothing waits for an LED.
+// show queues patterns: nothing waits for an LED. Where rounds come faster than the LEDs can show them, the oldest patterns are left
+// out, and only what they would have left is shown: so the LEDs are never further behind than maxWaiting patterns, the last of them
+// is shown, and how the LEDs stand in the end is the same.
 func (p *Panel) show(patterns ...[]step) {
-	for _, pattern := range patterns {
-		select {
-		case p.queue <- pattern:
-		default:
+	p.mu.Lock()
+	p.waiting = append(p.waiting, patterns...)
+	for len(p.waiting) > maxWaiting {
+		for _, s := range p.waiting[0] {
+			p.missed.yellow, p.missed.green = cmp.Or(s.yellow, p.missed.yellow), cmp.Or(s.green, p.missed.green)
 		}
+		p.waiting = p.waiting[1:]
 	}
+	p.mu.Unlock()
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// next takes the oldest pattern that waits, after what those before it left; nil where none does.
+func (p *Panel) next() (pattern []step) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.waiting) == 0 {
+		return nil
+	}
+	pattern = p.waiting[0]
+	if p.missed != (step{}) {
+		pattern = append([]step{p.missed}, pattern...)
+		p.missed = step{}
+	}
+	p.waiting = p.waiting[1:]
+	return pattern
 }
 
 // run shows what is queued, until ctx ends.
@@ -65,21 +99,25 @@ func (p *Panel) run(ctx context.Context) {
 		}
 	}
 	for {
-		select {
-		case <-ctx.Done():
-			return
-		case pattern := <-p.queue:
-			for _, s := range pattern {
-				set(p.Yellow, s.yellow)
-				set(p.Green, s.green)
-				if s.lasts == 0 || p.Yellow == nil && p.Green == nil {
-					continue
-				}
-				select {
-				case <-ctx.Done():
-					return
-				case <-p.clock.After(s.lasts):
-				}
+		pattern := p.next()
+		if pattern == nil {
+			select {
+			case <-ctx.Done():
+				return
+			case <-p.wake:
+				continue
+			}
+		}
+		for _, s := range pattern {
+			set(p.Yellow, s.yellow)
+			set(p.Green, s.green)
+			if s.lasts == 0 || p.Yellow == nil && p.Green == nil {
+				continue
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-p.clock.After(s.lasts):
 			}
 		}
 	}

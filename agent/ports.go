@@ -62,8 +62,8 @@ type Clock interface {
 	After(d time.Duration) <-chan time.Time
 }
 
-// Lock does work while no other process works on the device, and what a cut left is recovered before it.
-type Lock func(ctx context.Context, work func() error) error
+// Lock does work on a module while no other process works on it, and what a cut left of it is recovered before.
+type Lock func(ctx context.Context, module string, work func() error) error
 
 // Module is a module with what runs it and what judges it.
 type Module struct {

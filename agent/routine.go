@@ -152,7 +152,7 @@ func (a *Agent) doRound(ctx context.Context, r round) (text string, changed bool
 
 // change does work that may stop a module's program, and lets the program start again.
 func (a *Agent) change(ctx context.Context, m *Module, work func() error) error {
-	return a.locked(ctx, func() error {
+	return a.locked(ctx, m, func() error {
 		defer a.keepers[m.Name].release()
 		return work()
 	})
@@ -164,7 +164,7 @@ func (a *Agent) restart(ctx context.Context, why string) error {
 		return errors.New("restart: this machine cannot be restarted by the agent")
 	}
 	a.tell("", Restarting, "the machine is restarted: "+why)
-	if err := a.locked(ctx, func() error { return a.Board.Reboot(ctx) }); err != nil {
+	if err := a.Board.Reboot(ctx); err != nil {
 		err = fmt.Errorf("restart: %w", err)
 		a.tell("", update.Failed, err.Error())
 		return err

@@ -61,11 +61,8 @@ const DefaultWithin = time.Minute
 // DefaultDir is the directory in a module's repository that is installed.
 const DefaultDir = "main"
 
-// moduleName is a directory's name that every file system takes and no command takes for an option.
-var moduleName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
-
-// MaxModule is the longest name of a module or device, in bytes: with what stands before and after it a file name still holds it.
-const MaxModule = 64
+// MaxModule is the longest name of a module or device, in bytes.
+const MaxModule = release.MaxModule
 
 // CheckModule refuses a name that can be no module's: it is a directory of the device, beside the device's own.
 func CheckModule(name string) error {
@@ -81,7 +78,7 @@ func CheckModule(name string) error {
 // CheckDevice refuses a name that can be no device's.
 func CheckDevice(name string) error {
 	switch {
-	case !moduleName.MatchString(name):
+	case !release.IsName(name):
 		return fmt.Errorf("got the name %s, want letters, digits and . _ -, the first neither . nor -", shown(name))
 	case len(name) > MaxModule:
 		return fmt.Errorf("got a name of %d bytes, want at most %d", len(name), MaxModule)

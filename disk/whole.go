@@ -103,7 +103,7 @@ func MkdirAll(d Disk, name string, perm fs.FileMode) error {
 	if err := MkdirAll(d, path.Dir(name), perm); err != nil {
 		return err
 	}
-	if err := d.Mkdir(name, perm); err != nil {
+	if err := d.Mkdir(name, perm); err != nil && !errors.Is(err, fs.ErrExist) { // somebody else may just have made it
 		return err
 	}
 	return d.SyncDir(path.Dir(name))

@@ -29,6 +29,17 @@ func (j *Journal) layBallast() error {
 	if there, err := disk.Exists(j.disk, ballastFile); err != nil || there {
 		return err
 	}
+	err := j.alone(j.fillBallast)
+	if errors.Is(err, ErrBusy) { // another time
+		return nil
+	}
+	return err
+}
+
+func (j *Journal) fillBallast() error {
+	if there, err := disk.Exists(j.disk, ballastFile); err != nil || there {
+		return err
+	}
 	if free, err := j.disk.Free(); err != nil || free < 16*ballastSize {
 		return err
 	}

@@ -21,9 +21,9 @@ const (
 
 // Record gives an event its number in the history, and makes it durable. One with an id that the history has
 // is the same event, told again.
-func (j *Journal) Record(e update.Event) error {
-	j.recording.Lock()
-	defer j.recording.Unlock()
+func (j *Journal) Record(e update.Event) error { return j.alone(func() error { return j.record(e) }) }
+
+func (j *Journal) record(e update.Event) error {
 	h, err := j.readHistory()
 	if err != nil {
 		return err

@@ -13,6 +13,10 @@ func (j *Journal) Forge(base string) string { return j.hosts()[base] }
 
 // SetForge remembers what kind of forge a host is, so that it is asked once.
 func (j *Journal) SetForge(base, kind string) error {
+	return j.alone(func() error { return j.setForge(base, kind) })
+}
+
+func (j *Journal) setForge(base, kind string) error {
 	hosts := j.hosts()
 	if hosts == nil {
 		hosts = map[string]string{}

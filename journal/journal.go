@@ -1,5 +1,5 @@
 // Package journal keeps a device's memory in .moult/: the state of each module, the history and how much of it
-// was sent, and the lock that keeps two runs apart.
+// was sent, and the locks that keep two runs apart.
 package journal
 
 import (
@@ -22,14 +22,33 @@ const maxState = 1 << 20
 
 // Journal is a device's, on its disk.
 type Journal struct {
-	disk      disk.Disk
-	recording sync.Mutex // an event's number is the last's and one
+	disk   disk.Disk
+	root   string     // of a device that other processes may have as well; "" where there are none
+	shared sync.Mutex // held for a write of what all modules share
 }
 
 var _ update.Journal = (*Journal)(nil)
 
-// New returns the journal of the device on d. It writes nothing yet.
+// New returns the journal of the device on d, which no other process has. It writes nothing yet.
 func New(d disk.Disk) *Journal { return &Journal{disk: d} }
+
+// Shared returns the journal of the device whose directory is root and whose disk is d. Other processes may work on the same device,
+// each on modules of its own: see LockModule.
+func Shared(root string, d disk.Disk) *Journal { return &Journal{disk: d, root: root} }
+
+// alone does a write of what all modules share, while nobody else does one.
+func (j *Journal) alone(write func() error) error {
+	j.shared.Lock()
+	defer j.shared.Unlock()
+	if j.root != "" {
+		unlock, err := lockShared(j.root)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+	}
+	return write()
+}
 
 // states is where each module's state lies, as <module>.json.
 const states = Dir + "/state"

@@ -185,7 +185,7 @@ func (c *carrying) file(name string) error {
 }
 
 // besideFile is the name under which a file is carried, before it gets its own.
-const besideFile = ".moult-carry"
+const besideFile = release.BesideFile
 
 // parents makes a folder on the other side. A file that a release put in its way gives way: what is kept goes first,
 // and other names were chosen free.

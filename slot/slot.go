@@ -30,14 +30,9 @@ import (
 
 // The files of a slot that are the updater's.
 const (
-	VersionFile  = ".version"
-	ManifestFile = ".manifest"
+	VersionFile  = release.VersionFile
+	ManifestFile = release.ManifestFile
 )
-
-// isOurs reports whether a path of a slot is the updater's: its two files, and the names beside them under which they are written.
-func isOurs(name string) bool {
-	return name == VersionFile || name == ManifestFile || name == "."+VersionFile+".new" || path.Base(name) == besideFile
-}
 
 // maxManifest bounds a manifest that is read, in bytes: 20,000 files with paths of 1,024 bytes stay below.
 const maxManifest = 32 << 20

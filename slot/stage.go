@@ -68,7 +68,7 @@ type staging struct {
 }
 
 func (st *staging) put(f release.File) error {
-	if isOurs(f.Path) {
+	if release.IsOurs(f.Path) {
 		return nil // what a release ships under the updater's own names is not installed
 	}
 	if err := st.parents(path.Dir(f.Path)); err != nil {

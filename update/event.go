@@ -48,8 +48,8 @@ type Event struct {
 	Commit   string          `json:"commit,omitempty"`
 }
 
-// plural counts things in plain words.
-func plural(n int, thing string) string {
+// Plural counts things in plain words, as an event's text does.
+func Plural(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
 	}

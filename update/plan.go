@@ -41,7 +41,7 @@ type Options struct {
 	Reinstall bool            // the installed version is installed anew
 }
 
-// Check asks the source, and plans. It changes nothing but the journal's memo.
+// Check asks the source, and plans. It changes nothing but the journal's memo. A module on trial is refused unasked.
 func (e *Engine) Check(ctx context.Context, m *Module, opt Options) (Plan, error) {
 	s, look, err := e.load(m)
 	if err != nil {
@@ -55,6 +55,12 @@ func (e *Engine) Check(ctx context.Context, m *Module, opt Options) (Plan, error
 }
 
 func (e *Engine) check(ctx context.Context, m *Module, s *State, look Look, opt Options) (Plan, error) {
+	if s.Step == Trial { // whatever is out: the trial's verdict must not wait for a server that is slow to answer
+		plan := Plan{Module: m.Name, Action: Refuse, Installed: look.Main.Version, Release: release.Release{Version: s.To},
+			Reason: fmt.Sprintf("%s is on trial; confirm it or roll it back first", s.To)}
+		e.tell(m, Event{Kind: Checked, Version: s.To, From: plan.Installed, Text: plan.String()})
+		return plan, nil
+	}
 	query := release.Query{Channel: m.Channel}
 	if !opt.To.IsZero() {
 		query.Channel = release.Pin(opt.To)
@@ -82,8 +88,6 @@ func decide(s State, main Copy, r release.Release, opt Options) Plan {
 	p := Plan{Installed: main.Version, Release: r}
 	order, known := release.Compare(r.Version, main.Version)
 	switch {
-	case s.Step == Trial:
-		p.Action, p.Reason = Refuse, fmt.Sprintf("%s is on trial; confirm it or roll it back first", s.To)
 	case main.Version.IsZero():
 		p.Action = Install
 	case known && order == 0 && opt.Reinstall:

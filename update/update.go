@@ -11,7 +11,7 @@ import (
 	"moult/release"
 )
 
-// Engine carries the verbs out, for one module after another. One Engine at a time may work on a device.
+// Engine carries the verbs out, for one module after another. One at a time may work on a module.
 type Engine struct {
 	Journal Journal
 	Now     func() time.Time
@@ -157,7 +157,7 @@ func (e *Engine) stageOnce(ctx context.Context, m *Module, r release.Release) (r
 	}
 	e.tell(m, Event{Kind: StagedAll, Version: r.Version, Files: len(manifest.Files), Bytes: manifest.Size(),
 		Received: fetched.Received, Requests: fetched.Requests,
-		Text: fmt.Sprintf("%s staged and checked", plural(len(manifest.Files), "file"))})
+		Text: fmt.Sprintf("%s staged and checked", Plural(len(manifest.Files), "file"))})
 	return fetched, nil
 }
 

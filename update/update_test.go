@@ -186,8 +186,10 @@ func TestTrial(t *testing.T) {
 		must(t, dev.updateAll())
 		wantStep(t, d, update.Trial)
 		source.add("1.1", tree{"app.py": "1.1"})
+		source.err = errors.New("it was asked") // which may take long, and the verdict would wait
 		plan, err := dev.engine.Update(t.Context(), dev.modules[0], update.Options{})
 		must(t, err)
+		source.err = nil
 		if plan.Action != update.Refuse {
 			t.Errorf("an update during a trial: got %s, want %s", plan.Action, update.Refuse)
 		}

@@ -2,8 +2,6 @@
 package process
 
 import (
-	"cmp"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -38,7 +36,7 @@ type Process struct {
 // run is one run of the program, from its start to its end.
 type run struct {
 	pid   int
-	mark  string
+	mark  mark
 	ended chan struct{} // closed once the program and all it left behind are gone
 	exit  Exit
 }
@@ -73,7 +71,7 @@ func (p *Process) Start() (<-chan Exit, error) {
 	if p.running != nil {
 		return nil, errors.New("start: it runs already")
 	}
-	r := &run{ended: make(chan struct{}), mark: cmp.Or(p.opt.Mark, rand.Text())}
+	r := &run{ended: make(chan struct{}), mark: newMark(p.opt.Mark)}
 	exit := make(chan Exit, 1)
 	started := make(chan error, 1)
 	p.tail.reset()
@@ -92,14 +90,13 @@ func (p *Process) watch(r *run, started chan<- error, exit chan<- Exit) {
 	defer runtime.UnlockOSThread()
 	cmd := exec.Command(p.opt.Command[0], p.opt.Command[1:]...)
 	cmd.Dir = p.opt.Dir
-	mark := r.mark
-	end(0, mark) // what an agent that was killed left running: never are there two
-	cmd.Env = append(append(Environ(), p.opt.Env...), runVariable+"="+mark)
+	r.mark.end(0) // what an agent that was killed left running: never are there two
+	cmd.Env = append(Environ(), p.opt.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	output := &output{tail: p.tail, log: p.opt.Log}
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.WaitDelay = time.Second // a child that keeps the output open must not hold up the end
-	err := cmd.Start()
+	err := r.mark.start(cmd)
 	if err == nil {
 		r.pid = cmd.Process.Pid
 	}
@@ -115,11 +112,11 @@ func (p *Process) watch(r *run, started chan<- error, exit chan<- Exit) {
 	stopped := r.exit.Stopped
 	p.mu.Unlock()
 	if stopped { // what the program started has the same grace as the program itself
-		for deadline := time.Now().Add(p.opt.Grace); len(family(mark)) > 0 && time.Now().Before(deadline); {
+		for deadline := time.Now().Add(p.opt.Grace); len(r.mark.family()) > 0 && time.Now().Before(deadline); {
 			time.Sleep(10 * time.Millisecond)
 		}
 	}
-	end(r.pid, mark)
+	r.mark.end(r.pid)
 	p.mu.Lock()
 	r.exit.Good, r.exit.Text = err == nil, "exit status 0"
 	if err != nil {
@@ -144,7 +141,7 @@ func (p *Process) Stop() {
 		return
 	}
 	_ = syscall.Kill(-r.pid, syscall.SIGTERM)
-	for _, pid := range family(r.mark) { // those that left the group are asked as well
+	for _, pid := range r.mark.family() { // those that left the group are asked as well
 		_ = syscall.Kill(pid, syscall.SIGTERM)
 	}
 	timer := time.NewTimer(p.opt.Grace)

@@ -92,11 +92,13 @@ func TestStop(t *testing.T) {
 // session, with the output open.
 func TestChildrenEnd(t *testing.T) {
 	for name, script := range map[string]string{
-		"background":    "sleep 600 & echo $!",
-		"own session":   "setsid sh -c 'echo $$; exec sleep 600' &\nsleep 0.2",
-		"forked twice":  "(setsid sh -c 'echo $$; exec sleep 600' &) ; sleep 0.2",
-		"deaf to TERM":  "(trap '' TERM; sh -c 'echo $$; exec sleep 600') & sleep 0.2",
-		"killed parent": "setsid sh -c 'echo $$; exec sleep 600' & sleep 0.2; kill -9 $$",
+		"background":     "sleep 600 & echo $!",
+		"own session":    "setsid sh -c 'echo $$; exec sleep 600' &\nsleep 0.2",
+		"forked twice":   "(setsid sh -c 'echo $$; exec sleep 600' &) ; sleep 0.2",
+		"deaf to TERM":   "(trap '' TERM; sh -c 'echo $$; exec sleep 600') & sleep 0.2",
+		"no environment": "env -i setsid sh -c 'echo $$; exec sleep 600' & sleep 0.2",
+		"and an orphan":  "(env -i setsid sh -c 'echo $$; exec sleep 600' &) ; sleep 0.2",
+		"killed parent":  "setsid sh -c 'echo $$; exec sleep 600' & sleep 0.2; kill -9 $$",
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := shell(t, script)
@@ -144,14 +146,13 @@ func TestGraceIsForChildrenToo(t *testing.T) {
 // TestNeverTwo ends what an agent that was killed left running, before it starts the program again.
 func TestNeverTwo(t *testing.T) {
 	left := exec.Command("sleep", "600")
-	left.Env = append(os.Environ(), runVariable+"=pump:"+t.TempDir())
-	if err := left.Start(); err != nil {
+	name := "pump:" + t.TempDir()
+	if err := newMark(name).start(left); err != nil {
 		t.Fatal(err)
 	}
 	defer left.Wait()
 	defer left.Process.Kill()
-	_, mark, _ := strings.Cut(left.Env[len(left.Env)-1], "=")
-	p := New(Options{Command: []string{"true"}, Mark: mark})
+	p := New(Options{Command: []string{"true"}, Mark: name})
 	ended(t, started(t, p))
 	waitFor(t, func() bool { return !alive(left.Process.Pid) })
 }

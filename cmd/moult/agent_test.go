@@ -33,7 +33,7 @@ func TestBadReleases(t *testing.T) {
 		{"fails its health check", `"health": {"http": "` + sick.URL + `", "within": "2s"}`, good, "got status 500", 0},
 		{"a health check that hangs", `"health": {"command": ["sleep", "1000"], "within": "2s"}`, good, "took longer", 0},
 		{"deletes its own files", `"trial": {"within": "5s", "starts": 1}`, "rm -rf main; exit 1\n", "did not stay up in 1 starts: exit status 1", 1},
-		{"forks and leaves children", `"trial": {"within": "5s", "starts": 1}`, "(setsid sh -c 'exec sleep 9876' &); sleep 0.2; exit 1\n", "exit status 1", 1},
+		{"forks and leaves children", `"trial": {"within": "5s", "starts": 1}`, "(env -i setsid sh -c 'exec sleep 9876' &); sleep 0.2; exit 1\n", "exit status 1", 1},
 		{"its confirm never comes", `"confirm": true, "trial": {"within": "2s"}`, good, "did not confirm itself within 2s", 0},
 		{"is no program", `"trial": {"within": "5s", "starts": 1}`, "\x00\x01", "did not stay up", 1},
 	}
@@ -283,29 +283,6 @@ func TestProgramConfirmsItself(t *testing.T) {
 	waitStep(t, b, update.Idle, r)
 	r.stop()
 	contains(t, b.moult(0, "history"), "1.0 is confirmed")
-}
-
-// TestProgramRunsWhileAnotherModuleDownloads holds the download of one module, and wants the program of another, which was
-// just updated, to run all the same.
-func TestProgramRunsWhileAnotherModuleDownloads(t *testing.T) {
-	b := newAgentBench(t, "", "", shellProgram("1.0", good))
-	b.forge.Put("owner/other", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("1.0", map[string]string{"data.bin": python(1, 200<<10)})}})
-	writeFile(t, filepath.Join(b.dir, "config/moult.json"), fmt.Sprintf(`{"modules": {
-		"irrigation": {"url": "%[1]s/%[2]s", "forge": "github", "run": ["sh", "main/app.sh"], "trial": {"within": "1m"}},
-		"other": {"url": "%[1]s/owner/other", "forge": "github"}}}`, b.forge.URL, repository))
-	open := make(chan struct{})
-	b.forge.Break(func(r *http.Request) bool {
-		return sourcetest.IsArchive(r) && strings.Contains(r.URL.Path, "/other/")
-	}, -1, sourcetest.Gate(100, open))
-	r := b.start()
-	r.event(update.Switched, 1)
-	waitProgram(t, b)
-	if got := installedModule(b.dir, "other"); got != "" {
-		t.Errorf("other: got version %s, want it still on its way", got)
-	}
-	close(open)
-	waitUntil(t, "the other module", func() bool { return installedModule(b.dir, "other") == "1.0" })
-	r.stop()
 }
 
 // TestTwoAgents lets a second agent start on a device that has one.

@@ -18,26 +18,14 @@ import (
 
 // fileOperations are the system calls by which the program changes the disk; each run is killed before one call of one of them.
 var fileOperations = []string{
-	"openat", "write", "fsync", "mkdirat", "unlinkat", "renameat", "renameat2", "linkat", "symlinkat", "fchmod", "fchmodat", "fchownat", "ftruncate", "flock",
+	"openat", "write", "fsync", "mkdirat", "unlinkat", "renameat", "renameat2", "linkat", "symlinkat", "fchmod", "fchmodat", "fchownat", "ftruncate",
 }
 
 // TestKilledBeforeEveryFileOperation updates a device of two modules on the real file system, kills the program (SIGKILL) before
 // every file operation that it makes, and starts it again: the old or the new versions are whole, nothing of the person's is lost.
 // MOULT_KILL_EVERY=n kills before every n-th only.
 func TestKilledBeforeEveryFileOperation(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a long loop: some hundred runs under strace")
-	}
-	if _, err := exec.LookPath("strace"); err != nil {
-		t.Fatal("strace is missing: apt-get install strace, or make deps")
-	}
-	every := 1
-	if s := os.Getenv("MOULT_KILL_EVERY"); s != "" {
-		var err error
-		if every, err = strconv.Atoi(s); err != nil || every < 1 {
-			t.Fatalf("MOULT_KILL_EVERY: got %q, want a number from 1", s)
-		}
-	}
+	every := killEvery(t)
 	for name, inject := range map[string][]string{
 		"with exchange":    nil,
 		"without exchange": {"-e", "inject=renameat2:error=ENOSYS"},
@@ -66,6 +54,25 @@ func TestKilledBeforeEveryFileOperation(t *testing.T) {
 			}
 		})
 	}
+}
+
+// killEvery says before which operations a loop kills: each, or each n-th.
+func killEvery(t *testing.T) int {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("a long loop: some hundred runs under strace")
+	}
+	if _, err := exec.LookPath("strace"); err != nil {
+		t.Fatal("strace is missing: apt-get install strace, or make deps")
+	}
+	every := 1
+	if s := os.Getenv("MOULT_KILL_EVERY"); s != "" {
+		var err error
+		if every, err = strconv.Atoi(s); err != nil || every < 1 {
+			t.Fatalf("MOULT_KILL_EVERY: got %q, want a number from 1", s)
+		}
+	}
+	return every
 }
 
 // killer runs updates of one device, again and again from the same start.
@@ -128,7 +135,13 @@ func (k *killer) moult(dir string, inject []string, args ...string) (killed bool
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		k.t.Fatal(err)
 	}
-	command := append([]string{"moult"}, append(args, "--root", dir)...)
+	return moultUnder(k.t, inject, append(args, "--root", dir)...)
+}
+
+// moultUnder runs the program, under strace where it is to inject something, and reports whether it was killed.
+func moultUnder(t *testing.T, inject []string, args ...string) (killed bool) {
+	t.Helper()
+	command := append([]string{"moult"}, args...)
 	if len(inject) > 0 {
 		command = append(append([]string{"strace", "-f", "-qq", "-o", "/dev/null"}, inject...), command...)
 	}
@@ -143,7 +156,7 @@ func (k *killer) moult(dir string, inject []string, args ...string) (killed bool
 		}
 	}
 	if err != nil {
-		k.t.Fatalf("%s: %v\n%s", strings.Join(command, " "), err, &output)
+		t.Fatalf("%s: %v\n%s", strings.Join(command, " "), err, &output)
 	}
 	return false
 }

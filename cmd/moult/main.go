@@ -7,6 +7,7 @@ import (
 
 	"moult/cmd/internal/command"
 	"moult/cmd/internal/device"
+	"moult/cmd/internal/publish"
 	"moult/release"
 	"moult/source/git"
 )
@@ -22,5 +23,6 @@ func program() command.Program {
 		Linked: device.Linked{Git: func(url, token, temp string) (release.Source, error) {
 			return git.New(url, git.Options{Token: token, Temp: temp})
 		}},
+		More: publish.Commands,
 	}
 }

@@ -20,6 +20,21 @@ type API struct {
 	Auth   bool        // a token is sent, so that answers may hold more
 }
 
+// NewAPI returns the API that access is for, asked with header.
+func NewAPI(client *web.Client, access web.Access, header http.Header) (API, error) {
+	client, err := client.With(access)
+	return API{Client: client, Header: header, Auth: access.Value != ""}, err
+}
+
+// Latest asks for the newest release of the repository whose page is given. Its error says what was checked.
+func Latest(ctx context.Context, page string, q release.Query, ask func(context.Context, release.Query) (release.Answer, error)) (release.Answer, error) {
+	answer, err := ask(ctx, q)
+	if err != nil {
+		return release.Answer{}, fmt.Errorf("check %s: %w", page, err)
+	}
+	return answer, nil
+}
+
 // maxPages bounds the pages of a list that one check reads.
 const maxPages = 10
 

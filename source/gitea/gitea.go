@@ -50,22 +50,18 @@ func New(client *web.Client, base, path string, opt Options) (*Source, error) {
 	if opt.Token != "" {
 		access.Value = "token " + opt.Token
 	}
-	if client, err = client.With(access); err != nil {
+	api, err := forge.NewAPI(client, access, http.Header{"Accept": {"application/json"}})
+	if err != nil {
 		return nil, err
 	}
 	return &Source{
-		api:  forge.API{Client: client, Auth: opt.Token != "", Header: http.Header{"Accept": {"application/json"}}},
-		base: u, page: root + "/" + repo, repos: root + "/api/v1/repos/" + repo,
+		api: api, base: u, page: root + "/" + repo, repos: root + "/api/v1/repos/" + repo,
 	}, nil
 }
 
 // Latest asks for the newest release.
 func (s *Source) Latest(ctx context.Context, q release.Query) (release.Answer, error) {
-	answer, err := s.latest(ctx, q)
-	if err != nil {
-		return release.Answer{}, fmt.Errorf("check %s: %w", s.page, err)
-	}
-	return answer, nil
+	return forge.Latest(ctx, s.page, q, s.latest)
 }
 
 func (s *Source) latest(ctx context.Context, q release.Query) (release.Answer, error) {

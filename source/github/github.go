@@ -64,26 +64,22 @@ func New(client *web.Client, base, path string, opt Options) (*Source, error) {
 	if opt.Token != "" {
 		access.Value = "Bearer " + opt.Token
 	}
-	if client, err = client.With(access); err != nil {
+	asked, err := forge.NewAPI(client, access, http.Header{
+		"Accept":               {"application/vnd.github+json"},
+		"X-Github-Api-Version": {"2022-11-28"},
+	})
+	if err != nil {
 		return nil, err
 	}
 	path = forge.EscapePath(path)
 	return &Source{
-		api: forge.API{Client: client, Auth: opt.Token != "", Header: http.Header{
-			"Accept":               {"application/vnd.github+json"},
-			"X-Github-Api-Version": {"2022-11-28"},
-		}},
-		base: u, path: path, web: u.String() + "/" + path, repos: opt.API + "/repos/" + path,
+		api: asked, base: u, path: path, web: u.String() + "/" + path, repos: opt.API + "/repos/" + path,
 	}, nil
 }
 
 // Latest asks for the newest release.
 func (s *Source) Latest(ctx context.Context, q release.Query) (release.Answer, error) {
-	answer, err := s.latest(ctx, q)
-	if err != nil {
-		return release.Answer{}, fmt.Errorf("check %s: %w", s.web, err)
-	}
-	return answer, nil
+	return forge.Latest(ctx, s.web, q, s.latest)
 }
 
 func (s *Source) latest(ctx context.Context, q release.Query) (release.Answer, error) {

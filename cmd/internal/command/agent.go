@@ -20,7 +20,7 @@ import (
 	"moult/update"
 )
 
-// lockWait is how long the agent's work waits for another run on the device: a person's update of a large release.
+// lockWait is how long the agent's work on a module waits for another run's: a person's update of a large release.
 const lockWait = 10 * time.Minute
 
 func (a *app) agent() *cobra.Command {
@@ -219,11 +219,8 @@ func (a *app) agentStatus() *cobra.Command {
 		Example: "  moult agent status --root /srv/greenhouse",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			unlock, err := device.AgentLock(a.root)
-			running := errors.Is(err, journal.ErrBusy)
-			if err == nil {
-				unlock()
-			} else if !running {
+			running, err := journal.AgentRuns(a.root)
+			if err != nil {
 				return err
 			}
 			if a.json {

@@ -50,7 +50,7 @@ func (p *printer) tell(e update.Event) {
 	case e.Kind == update.StagedAll:
 		text := fmt.Sprintf("%s, %s", e.Text, size(e.Bytes))
 		if e.Requests > 0 {
-			text += fmt.Sprintf(", from %s received in %s", size(e.Received), plural(e.Requests, "request"))
+			text += fmt.Sprintf(", from %s received in %s", size(e.Received), update.Plural(e.Requests, "request"))
 		} else {
 			text += " read from a folder"
 		}
@@ -149,13 +149,6 @@ func size(bytes int64) string {
 		return fmt.Sprintf("%.1f KB", float64(bytes)/(1<<10))
 	}
 	return fmt.Sprintf("%d bytes", bytes)
-}
-
-func plural(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 func hintDowngrade(err error) error {

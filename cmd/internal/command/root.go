@@ -45,6 +45,7 @@ type Program struct {
 	Name, Short string
 	Version     string // "" for what the build says
 	Linked      device.Linked
+	More        func(*Shell) []*cobra.Command // the commands that not every program has, because they make it large
 }
 
 // app is one run of a program.
@@ -161,6 +162,9 @@ What a power cut or a kill left half-done is finished or undone before any comma
 	root.PersistentFlags().StringVar(&a.root, "root", device.Root(), "the device's directory (MOULT_ROOT)")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, one object a line")
 	root.AddCommand(a.update(), a.status(), a.history(), a.confirm(), a.rollback(), a.config(), a.agent())
+	if a.More != nil {
+		root.AddCommand(a.More(&Shell{a})...)
+	}
 	for _, cmd := range root.Commands() {
 		wrapArgs(cmd)
 	}

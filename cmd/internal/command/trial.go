@@ -25,17 +25,17 @@ func (a *app) confirm() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.each(cmd, args, wait, func(d *device.Device, m *device.Module, p *printer) error {
 				state, err := d.Journal.Load(m.Name)
-				if err == nil && state.Step != update.Trial {
+				if err == nil && (state.Step == update.Idle || state.Step == update.Fetching) { // another run's download is not waited for
 					if !a.json {
 						p.line(m.Name, "nothing is on trial")
 					}
 					return nil
 				}
-				return errors.Join(err, d.Engine.Confirm(&m.Module))
+				return errors.Join(err, d.Locked(cmd.Context(), m, nil, func() error { return d.Engine.Confirm(&m.Module) }))
 			})
 		},
 	}
-	// A program that confirms itself while the agent downloads for another module must not be turned away.
+	// A program that confirms itself while the agent has the module in hand must not be turned away.
 	cmd.Flags().DurationVar(&wait, "wait", lockWait, "wait this long for another run to end")
 	return cmd
 }
@@ -53,7 +53,7 @@ func (a *app) rollback() *cobra.Command {
 		ValidArgsFunction: a.moduleNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.each(cmd, args, wait, func(d *device.Device, m *device.Module, _ *printer) error {
-				err := d.Engine.RollBack(cmd.Context(), &m.Module, reason)
+				err := d.Locked(cmd.Context(), m, nil, func() error { return d.Engine.RollBack(cmd.Context(), &m.Module, reason) })
 				if errors.Is(err, update.ErrNothingToGoBackTo) {
 					err = fault.Hint(err, fmt.Sprintf("'%s update %s --to VERSION --allow-downgrade' fetches an older one", a.Name, m.Name))
 				}

@@ -119,7 +119,11 @@ func (a *app) runUpdate(ctx context.Context, f updateFlags, names []string) erro
 		if channel != nil {
 			m.Channel = *channel
 		}
-		plan, err := a.updateOne(ctx, d, m, f, printer)
+		var plan update.Plan
+		err := d.Locked(ctx, m, nil, func() (err error) {
+			plan, err = a.updateOne(ctx, d, m, f, printer)
+			return err
+		})
 		printer.done()
 		failed = append(failed, err)
 		isNew = isNew || err == nil && plan.Changes()

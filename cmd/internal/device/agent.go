@@ -48,14 +48,21 @@ func (d *Device) Agent(opt AgentOptions) (a *agent.Agent, beside []func(context.
 		Engine: d.Engine, Memory: d.Journal, Clock: wallClock{}, Version: opt.Version, Board: board{w.manager},
 		Command: d.command, Set: d.set, Tell: w.tell, Schedule: d.schedule(), Panel: &agent.Panel{},
 		Alive: func() { _ = systemd.Notify("WATCHDOG=1") }, Beat: systemd.WatchdogInterval() / 2,
-		Lock: func(ctx context.Context, work func() error) error {
-			return d.Locked(ctx, func(err error) { w.tell(update.Event{Time: time.Now(), Kind: update.Failed, Text: err.Error()}) }, work)
-		},
 	}
 	w.agent = a
 	d.Engine.Tell = w.tell
+	modules := map[string]*Module{}
+	for _, m := range d.Modules {
+		modules[m.Name] = m
+	}
+	a.Lock = func(ctx context.Context, module string, work func() error) error {
+		return d.Locked(ctx, modules[module], func(err error) { w.failed(module, err) }, work)
+	}
 	for _, m := range d.Modules {
 		a.Modules = append(a.Modules, w.module(m))
+	}
+	if err := d.recoverAll(nil); err != nil { // what the agent does not speak of must not be left half-done either
+		w.failed("", err)
 	}
 	if err := w.lights(a.Panel); err != nil {
 		return nil, nil, nil, err
@@ -163,6 +170,11 @@ func (w *wiring) broker() (err error) {
 	}
 	w.announce()
 	return nil
+}
+
+// failed tells of what could not be recovered.
+func (w *wiring) failed(module string, err error) {
+	w.tell(update.Event{Time: time.Now(), Module: module, Kind: update.Failed, Text: err.Error()})
 }
 
 // tell passes an event on: to who follows the agent, to the history where the agent's own are worth keeping, and to the broker.
@@ -350,7 +362,7 @@ func (u *unit) Leave() {
 
 // AgentLock keeps a second agent away from a device. Where one runs, the error is journal.ErrBusy.
 func AgentLock(root string) (unlock func(), err error) {
-	unlock, err = journal.LockAs(root, "agent")
+	unlock, err = journal.LockAgent(root)
 	if errors.Is(err, journal.ErrBusy) {
 		err = fmt.Errorf("an agent runs on this device already: %w", err)
 	}

@@ -18,7 +18,7 @@ import (
 // commandsDir holds the application's commands, below the device's root: an executable answers the command of its name.
 const commandsDir = "commands"
 
-// maxCommand is how long one may take.
+// maxCommand is how long one may take, unless a test says otherwise.
 const maxCommand = 30 * time.Second
 
 // commandName is what a command may be called: nothing that could lead out of the folder, or be hidden in it.
@@ -40,14 +40,14 @@ func (d *Device) command(ctx context.Context, name string, args []string) (reply
 	if !info.Mode().IsRegular() || info.Mode()&0o111 == 0 {
 		return "", true, fmt.Errorf("%s/%s: got %s, want an executable file", commandsDir, name, info.Mode())
 	}
-	ctx, cancel := context.WithTimeout(ctx, maxCommand)
+	ctx, cancel := context.WithTimeout(ctx, d.commandTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, file, args...)
 	cmd.Dir = d.opt.Root
 	cmd.Env = append(process.Environ(), "MOULT_ROOT="+d.opt.Root)
-	reply, err = bounded(cmd)
+	reply, err = process.Run(cmd)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		err = fmt.Errorf("it took longer than %s", maxCommand)
+		err = fmt.Errorf("it took longer than %s", d.commandTime)
 	}
 	if err != nil {
 		return "", true, fmt.Errorf("%s: %w%s", name, err, prefixed(": ", reply))
@@ -81,11 +81,12 @@ func (d *Device) set(key, value string) error {
 	if data, err = json.MarshalIndent(settings, "", "  "); err != nil {
 		return err
 	}
+	data = append(data, '\n')
 	if len(data) > maxSettings {
 		return fmt.Errorf("%s: got %d bytes, want at most %d", settingsFile, len(data), maxSettings)
 	}
 	if err := disk.MkdirAll(d.disk, "config", 0o755); err != nil {
 		return err
 	}
-	return disk.WriteFile(d.disk, settingsFile, append(data, '\n'), 0o644)
+	return disk.WriteFile(d.disk, settingsFile, data, 0o644)
 }

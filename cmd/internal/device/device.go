@@ -35,10 +35,10 @@ type Options struct {
 	Version string         // of the program, for the servers that it asks
 	Linked  Linked         // the sources that the program has beyond the forges
 	Tell    func(update.Event)
-	Wait    time.Duration // how long another run is waited for
+	Wait    time.Duration // how long another run's work on a module is waited for
 	Look    bool          // nothing is to be changed: where another run is at work, its half-done work is shown
 	Offline bool          // no source is asked: without a configuration, the modules that are installed will do
-	Apart   bool          // the device is locked for each piece of work alone, by Locked, and not while it is open
+	Apart   bool          // what a cut left is put right by Locked, before each piece of work, and not by Open
 }
 
 // Device is one that was opened. Whoever opens it closes it.
@@ -47,17 +47,17 @@ type Device struct {
 	Engine  *update.Engine
 	Journal *journal.Journal
 	Modules []*Module
-	// OnlyLooked says why the device is only looked at, with Options.Look: another run is at work, or it cannot be written to.
-	// Nil where it is this run's own.
+	// OnlyLooked says why what a cut left of a module is left as it is: another run is at work on it, or the device cannot be written to.
+	// Nil where all is in order.
 	OnlyLooked error
 
 	opt    Options
 	others []config.Module // that the device has, and this run does not speak of
 
 	disk   *disk.Dir
-	temp   string // on the device's own disk: the system's may be memory
-	unlock func()
 	client *web.Client
+
+	commandTime time.Duration // how long a command of the application may take
 }
 
 // ErrConfigured means that a module was given that the device's configuration has already.
@@ -70,18 +70,15 @@ type Module struct {
 	Slots  *slot.Slots
 }
 
-// Open opens a device, keeps other runs away, and finishes or undoes what a cut left. A module that cannot be recovered
-// does not keep the others from it; the error then comes with the Device, to be closed as well.
+// Open opens a device, and finishes or undoes what a cut left. A module that cannot be recovered does not keep the others from it;
+// the error then comes with the Device, to be closed as well. Work on a module is done by Locked.
 func Open(ctx context.Context, opt Options) (*Device, error) {
 	root, err := disk.OpenDir(opt.Root)
 	if err != nil {
 		return nil, fault.Hint(err, "--root names the device's directory; make it first")
 	}
-	d := &Device{Journal: journal.New(root), opt: opt, disk: root, temp: filepath.Join(opt.Root, journal.Dir, "tmp")}
+	d := &Device{Journal: journal.Shared(opt.Root, root), opt: opt, disk: root, commandTime: maxCommand}
 	d.others, err = d.configure(opt)
-	if err == nil && !opt.Apart {
-		err = d.lock(ctx)
-	}
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -96,35 +93,80 @@ func Open(ctx context.Context, opt Options) (*Device, error) {
 		}
 		d.others = nil
 	}
-	if d.OnlyLooked != nil || opt.Apart {
+	if opt.Apart {
 		return d, nil
 	}
-	return d, d.recover()
+	err = d.recoverAll(d.Modules)
+	if isUnwritable(d.OnlyLooked) && !opt.Look {
+		return nil, errors.Join(d.OnlyLooked, d.Close())
+	}
+	return d, err
 }
 
-// recover finishes or undoes what a cut left, of every module: one that cannot be recovered does not keep the others from it.
-func (d *Device) recover() error {
-	failed := []error{os.RemoveAll(d.temp)}
-	for _, m := range d.Modules {
-		failed = append(failed, d.Engine.Recover(&m.Module))
-	}
+// recoverAll finishes or undoes what a cut left of these modules, and of those that this run does not speak of: one that cannot be
+// recovered does not keep the others from it. What another run is at work on was not cut.
+func (d *Device) recoverAll(modules []*Module) error {
 	for _, m := range d.others {
-		failed = append(failed, d.Engine.Recover(&d.module(m).Module))
+		modules = append(slices.Clip(modules), d.module(m))
+	}
+	var failed []error
+	for _, m := range modules {
+		unlock, err := d.lock(m)
+		switch {
+		case errors.Is(err, journal.ErrBusy), isUnwritable(err):
+			d.OnlyLooked = err
+			continue
+		case err == nil:
+			err = d.recover(m)
+			unlock()
+		}
+		failed = append(failed, err)
 	}
 	return errors.Join(failed...)
 }
 
-// Locked does work while no other run works on the device, after what a cut left is finished or undone. Where that
-// fails unrecovered is told, and the work is done all the same: the engine refuses a module that is not recovered.
-func (d *Device) Locked(ctx context.Context, unrecovered func(error), work func() error) error {
-	if err := d.lock(ctx); err != nil {
+func (d *Device) recover(m *Module) error {
+	return errors.Join(os.RemoveAll(d.temp(m.Name)), d.Engine.Recover(&m.Module))
+}
+
+// temp is where a module's source may put down what it needs for a moment: on the device's own disk, as the system's may be memory.
+func (d *Device) temp(module string) string {
+	return filepath.Join(d.opt.Root, journal.Dir, "tmp", module)
+}
+
+// Locked does work on a module while no other run works on it, after what a cut left of it is finished or undone. Where that
+// fails unrecovered is told, unless it is nil, and the work is done all the same: the engine refuses a module that is not recovered.
+// Work on one module does not wait for another's.
+func (d *Device) Locked(ctx context.Context, m *Module, unrecovered func(error), work func() error) error {
+	deadline := time.Now().Add(d.opt.Wait)
+	unlock, err := d.lock(m)
+	for errors.Is(err, journal.ErrBusy) && time.Now().Before(deadline) {
+		if err := clock.Sleep(ctx, 200*time.Millisecond); err != nil {
+			return err
+		}
+		unlock, err = d.lock(m)
+	}
+	if err != nil {
 		return err
 	}
-	defer func() { d.unlock(); d.unlock = nil }()
-	if err := d.recover(); err != nil {
+	defer unlock()
+	if err := d.recover(m); err != nil && unrecovered != nil {
 		unrecovered(err)
 	}
 	return work()
+}
+
+// lock keeps other runs away from a module.
+func (d *Device) lock(m *Module) (unlock func(), err error) {
+	unlock, err = journal.LockModule(d.opt.Root, m.Name)
+	if isUnwritable(err) {
+		err = fault.Hint(fmt.Errorf("the device cannot be written to: %w", err), "run as the user that the device belongs to, on a disk that is not read-only")
+	}
+	return unlock, err
+}
+
+func isUnwritable(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
 }
 
 // configure finds the modules of this run, and the others that the device has: what a cut left of them is not left either.
@@ -177,37 +219,7 @@ func (d *Device) Close() error {
 	if d.client != nil {
 		d.client.Close()
 	}
-	if d.unlock != nil {
-		d.unlock()
-	}
 	return d.disk.Close()
-}
-
-// lock keeps other runs away, and waits for one that is at work.
-func (d *Device) lock(ctx context.Context) error {
-	opt := d.opt
-	deadline := time.Now().Add(opt.Wait)
-	for {
-		unlock, err := journal.Lock(opt.Root)
-		if err == nil {
-			d.unlock = unlock
-			return nil
-		}
-		unwritable := errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
-		if unwritable {
-			err = fault.Hint(fmt.Errorf("the device cannot be written to: %w", err), "run as the user that the device belongs to, on a disk that is not read-only")
-		}
-		if opt.Look && (errors.Is(err, journal.ErrBusy) || unwritable) {
-			d.OnlyLooked = err
-			return nil
-		}
-		if !errors.Is(err, journal.ErrBusy) || time.Now().After(deadline) {
-			return err
-		}
-		if err := clock.Sleep(ctx, 200*time.Millisecond); err != nil {
-			return err
-		}
-	}
 }
 
 func (d *Device) module(m config.Module) *Module {

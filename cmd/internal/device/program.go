@@ -3,14 +3,11 @@ package device
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os/exec"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"time"
 
 	"moult/agent"
@@ -115,7 +112,7 @@ func (d *Device) checkCommand(ctx context.Context, m config.Module, limit time.D
 	cmd := exec.CommandContext(ctx, m.Health.Command[0], m.Health.Command[1:]...)
 	cmd.Dir = d.home(m)
 	cmd.Env = append(process.Environ(), d.environment(m)...)
-	output, err := bounded(cmd)
+	output, err := process.Run(cmd)
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s took longer than %s", m.Health.Command[0], limit)
 	}
@@ -140,31 +137,6 @@ func checkHTTP(ctx context.Context, url string) error {
 		return fmt.Errorf("%s: got status %d, want 200 to 299", url, resp.StatusCode)
 	}
 	return nil
-}
-
-// maxOutput bounds what is kept of a command's output, in bytes.
-const maxOutput = 16 << 10
-
-// bounded runs a command and returns the first of its output. When its time is over it is killed with what it started.
-func bounded(cmd *exec.Cmd) (string, error) {
-	var b limited
-	cmd.Stdout, cmd.Stderr = &b, &b
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second
-	err := cmd.Run()
-	if errors.Is(err, exec.ErrWaitDelay) {
-		err = nil
-	}
-	return strings.TrimSpace(string(b.data)), err
-}
-
-// limited keeps the first bytes, and takes all.
-type limited struct{ data []byte }
-
-func (l *limited) Write(p []byte) (int, error) {
-	l.data = append(l.data, p[:min(len(p), maxOutput-len(l.data))]...)
-	return len(p), nil
 }
 
 func prefixed(prefix, text string) string {

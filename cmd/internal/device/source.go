@@ -13,6 +13,7 @@ import (
 	"moult/source/gitea"
 	"moult/source/github"
 	"moult/source/gitlab"
+	"moult/web"
 )
 
 // Linked are the sources that not every program has, because they make it large.
@@ -47,40 +48,54 @@ func (s *source) Fetch(ctx context.Context, r release.Release, want release.Want
 }
 
 func (s *source) make(ctx context.Context) (release.Source, error) {
-	m := s.module
+	d := s.device
+	return Origin{Config: d.Config, Client: d.client, Linked: s.linked, Temp: d.temp(s.module.Name), Known: d.Journal.Forge, Learn: d.Journal.SetForge}.Source(ctx, s.module)
+}
+
+// Origin makes the sources that modules name.
+type Origin struct {
+	Config *config.Config // its tokens
+	Client *web.Client
+	Linked Linked
+	Temp   string                        // for what a source must put down
+	Known  func(base string) string      // what kind of forge a host once said it is, "" for unknown; may be nil
+	Learn  func(base, kind string) error // is told what a host said; may be nil
+}
+
+// Source makes the source of a module. What kind of forge its host is, the host may have to be asked.
+func (o Origin) Source(ctx context.Context, m config.Module) (release.Source, error) {
 	if m.URL == "" {
 		return nil, fault.Hint(fmt.Errorf("got no url for it, and no gateway or repository that would know it"), `give the module a "url"`)
 	}
 	if isGit(m) {
-		return s.git()
+		return o.git(m)
 	}
 	base, path, err := forge.ParseRepo(m.URL)
 	if err != nil {
 		return nil, err
 	}
-	kind, err := s.kind(ctx, base)
+	kind, err := o.kind(ctx, m, base)
 	if err != nil {
 		return nil, err
 	}
-	token, api := s.device.access(m, kind, base)
-	client := s.device.client
+	token, api := access(o.Config, m, kind, base)
 	switch kind {
 	case forge.GitHub:
-		return github.New(client, base, path, github.Options{Token: token, API: api})
+		return github.New(o.Client, base, path, github.Options{Token: token, API: api})
 	case forge.Gitea:
-		return gitea.New(client, base, path, gitea.Options{Token: token})
+		return gitea.New(o.Client, base, path, gitea.Options{Token: token})
 	case forge.GitLab:
-		return gitlab.New(client, base, path, gitlab.Options{Token: token})
+		return gitlab.New(o.Client, base, path, gitlab.Options{Token: token})
 	}
-	return s.git()
+	return o.git(m)
 }
 
-func (s *source) git() (release.Source, error) {
-	if s.linked.Git == nil {
-		return nil, fault.Hint(fmt.Errorf("%s: this program has no git in it, to keep small", s.module.URL),
+func (o Origin) git(m config.Module) (release.Source, error) {
+	if o.Linked.Git == nil {
+		return nil, fault.Hint(fmt.Errorf("%s: this program has no git in it, to keep small", m.URL),
 			"use the program moult, or a repository on GitHub, Gitea, Forgejo or GitLab")
 	}
-	return s.linked.Git(s.module.URL, s.module.Token.Reveal(), s.device.temp)
+	return o.Linked.Git(m.URL, m.Token.Reveal(), o.Temp)
 }
 
 // isGit reports whether a URL can only be that of a git repository: a path, file, ssh, git@host:path; or was said to be.
@@ -92,35 +107,37 @@ func isGit(m config.Module) bool {
 }
 
 // kind tells what kind of forge a module's host is: as configured, by the host's name, as remembered, or by asking it once.
-func (s *source) kind(ctx context.Context, base string) (forge.Kind, error) {
-	if s.module.Forge != "" {
-		return forge.Kind(s.module.Forge), nil
+func (o Origin) kind(ctx context.Context, m config.Module, base string) (forge.Kind, error) {
+	if m.Forge != "" {
+		return forge.Kind(m.Forge), nil
 	}
 	if kind, known := forge.KindOf(hostOf(base)); known {
 		return kind, nil
 	}
-	if kind := s.device.Journal.Forge(base); kind != "" {
-		return forge.Kind(kind), nil
+	if o.Known != nil {
+		if kind := o.Known(base); kind != "" {
+			return forge.Kind(kind), nil
+		}
 	}
-	kind, err := forge.Detect(ctx, s.device.client, base)
-	if err != nil {
-		return "", err
+	kind, err := forge.Detect(ctx, o.Client, base)
+	if err != nil || o.Learn == nil {
+		return kind, err
 	}
-	return kind, s.device.Journal.SetForge(base, string(kind))
+	return kind, o.Learn(base, string(kind))
 }
 
 // access returns the token for a module's forge, and the address of its API where that is configured.
 // A module's own token is for its own host. One of "github", "gitea" or "gitlab" is for the host that its "api" names,
 // or where it names none, for github.com, codeberg.org or gitlab.com: never for whatever host a module may name.
-func (d *Device) access(m config.Module, kind forge.Kind, base string) (token, api string) {
+func access(c *config.Config, m config.Module, kind forge.Kind, base string) (token, api string) {
 	settings, home := config.Forge{}, ""
 	switch kind {
 	case forge.GitHub:
-		settings, home = d.Config.GitHub, "https://github.com"
+		settings, home = c.GitHub, "https://github.com"
 	case forge.Gitea:
-		settings, home = d.Config.Gitea, "https://codeberg.org"
+		settings, home = c.Gitea, "https://codeberg.org"
 	case forge.GitLab:
-		settings, home = d.Config.GitLab, "https://gitlab.com"
+		settings, home = c.GitLab, "https://gitlab.com"
 	}
 	if settings.API != "" && settings.API != "https://api.github.com" {
 		home = settings.API
