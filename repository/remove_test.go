@@ -14,6 +14,7 @@ func TestRemove(t *testing.T) {
 	r := newRig(t, repository.Ed25519)
 	r.add("irrigation", "v1.9", treeOld)
 	r.add("irrigation", "v1.10", treeNew)
+	r.add("updater", "1.9", tree{"ota.py": "old ota"})
 	r.add("updater", "2.0", tree{"ota.py": "ota"})
 	c := newDevice(t, r.disk)
 	remove := func(module, version string, keys repository.Ring) error {
