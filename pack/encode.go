@@ -8,8 +8,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"path"
-	"slices"
 
 	"moult/release"
 )
@@ -21,9 +19,6 @@ type Open func(release.Entry) (io.ReadCloser, error)
 // Larger ones go whole, and are not held.
 const MaxDelta = 64 << 20
 
-// maxBases is how many files of the base are tried for one that is new.
-const maxBases = 4
-
 // insertedBits are what an inserted byte may cost after deflate: text that is like what stands around it nearly nothing.
 // Each is tried, and the smallest delta is taken.
 var insertedBits = [...]int{1, 2, 4}
@@ -34,7 +29,7 @@ func Encode(w io.Writer, to, base *release.Manifest, openTo, openBase Open) erro
 	if base == nil {
 		base = new(release.Manifest)
 	}
-	e := packer{w: w, to: to, base: base, openTo: openTo, openBase: openBase, has: map[string]bool{}, scale: newScale()}
+	e := packer{w: w, base: base, kin: newKin(to, base), openTo: openTo, openBase: openBase, has: map[string]bool{}, scale: newScale()}
 	for _, f := range base.Files {
 		e.has[f.SHA256] = true
 	}
@@ -56,7 +51,8 @@ func Encode(w io.Writer, to, base *release.Manifest, openTo, openBase Open) erro
 
 type packer struct {
 	w                io.Writer
-	to, base         *release.Manifest
+	base             *release.Manifest
+	kin              *kin
 	openTo, openBase Open
 	has              map[string]bool // the digests of what the device can find
 	scale            scale
@@ -74,8 +70,9 @@ func (p *packer) file(f release.Entry, skip int) error {
 	if err != nil {
 		return err
 	}
-	number, body, size := 0, target, p.scale.weigh(target)
-	for _, i := range p.bases(f) {
+	whole := p.scale.weigh(target)
+	number, body, size := 0, target, whole
+	for i := range p.kin.of(f) {
 		base, err := content(p.base.Files[i], p.openBase)
 		if err != nil {
 			return fmt.Errorf("base %s: %w", p.base.Files[i].Path, err)
@@ -87,6 +84,9 @@ func (p *packer) file(f release.Entry, skip int) error {
 				number, body, size = i+1, delta, n
 			}
 		}
+		if size < whole/2 {
+			break // it is of this one's kin
+		}
 	}
 	head = binary.AppendUvarint(head, uint64(number))
 	if _, err := p.w.Write(head); err != nil {
@@ -95,61 +95,6 @@ func (p *packer) file(f release.Entry, skip int) error {
 	_, err = p.w.Write(body)
 	return err
 }
-
-// bases returns the files of the base that f may be a delta to: that of the same path, else some that are gone
-// and were likely renamed, else some that are like it by their name.
-func (p *packer) bases(f release.Entry) []int {
-	type candidate struct{ index, score int }
-	var found []candidate
-	for i, b := range p.base.Files {
-		if b.Length == 0 || b.Length > MaxDelta {
-			continue
-		}
-		if b.Path == f.Path {
-			return []int{i}
-		}
-		if score := p.likeness(f, b); score > 0 {
-			found = append(found, candidate{i, score})
-		}
-	}
-	slices.SortStableFunc(found, func(a, b candidate) int { return b.score - a.score })
-	var indexes []int
-	for _, c := range found[:min(len(found), maxBases)] {
-		indexes = append(indexes, c.index)
-	}
-	return indexes
-}
-
-// likeness says how likely a file of the base has content like f's, by what the manifests tell; 0: hardly.
-func (p *packer) likeness(f, b release.Entry) int {
-	if b.Length > 8*f.Length || f.Length > 8*b.Length {
-		return 0
-	}
-	score := 0
-	if path.Base(f.Path) == path.Base(b.Path) {
-		score += 4
-	}
-	if path.Ext(f.Path) == path.Ext(b.Path) {
-		score++
-	}
-	if score == 0 {
-		return 0
-	}
-	if path.Dir(f.Path) == path.Dir(b.Path) {
-		score++
-	}
-	if _, there := p.to.Find(b.Path); !there {
-		score += 4
-	}
-	if near := abs(f.Length - b.Length); near < f.Length/16 {
-		score += 2
-	} else if near < f.Length/4 {
-		score++
-	}
-	return score
-}
-
-func abs(n int64) int64 { return max(n, -n) }
 
 // content returns the content of a file of at most MaxDelta bytes.
 func content(f release.Entry, open Open) ([]byte, error) {

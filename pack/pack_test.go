@@ -2,6 +2,7 @@ package pack_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -248,3 +249,32 @@ func TestEncodeRefuses(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+// A file beyond MaxDelta is neither held nor made a delta of.
+func TestEncodeStreams(t *testing.T) {
+	const length = pack.MaxDelta + 1
+	zeros := func(release.Entry) (io.ReadCloser, error) { return io.NopCloser(io.LimitReader(zero{}, length)), nil }
+	sum := sha256.New()
+	if _, err := io.CopyN(sum, zero{}, length); err != nil {
+		t.Fatal(err)
+	}
+	to := tree{"large": "x"}.manifest("2")
+	to.Files[0].Length, to.Files[0].SHA256 = length, hex.EncodeToString(sum.Sum(nil))
+	base := tree{"large": "y"}.manifest("1")
+	for name, base := range map[string]*release.Manifest{"with a base": base, "without": nil} {
+		var n counter
+		var err error
+		took := allocated(func() { err = pack.Encode(&n, to, base, zeros, zeros) })
+		if err != nil || n != length+3 || took > 2<<20 {
+			t.Errorf("%s: got %d bytes, %v, and %d bytes taken, want %d bytes, streamed", name, n, err, took, length+3)
+		}
+	}
+}
+
+type zero struct{}
+
+func (zero) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+type counter int64
+
+func (c *counter) Write(p []byte) (int, error) { *c += counter(len(p)); return len(p), nil }

@@ -156,7 +156,7 @@ func (t *table) print(title string, each bool) {
 		medians[i] = median(column)
 	}
 	line("median", "", append(anys(medians), fmt.Sprintf("%.3f", median(ratios)))...)
-	line("worst", "", append(make([]any, len(sums)), fmt.Sprintf("%.3f", slices.Max(ratios)))...)
+	line("worst", "", append(slices.Repeat([]any{""}, len(sums)), fmt.Sprintf("%.3f", slices.Max(ratios)))...)
 	w.Flush()
 	fmt.Println(total)
 }

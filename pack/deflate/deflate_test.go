@@ -51,7 +51,7 @@ func samples(t testing.TB) map[string][]byte {
 		return p
 	}
 	var numbers bytes.Buffer
-	for i := range 30_000 {
+	for i := range 12_000 {
 		fmt.Fprintf(&numbers, "%d,", i*i%7919)
 	}
 	skewed := make([]byte, 0, 400_000) // counts so unlike that codes would be longer than 15 bits
@@ -89,7 +89,7 @@ func samples(t testing.TB) map[string][]byte {
 func TestWriter(t *testing.T) {
 	for name, data := range samples(t) {
 		t.Run(name, func(t *testing.T) {
-			for window := deflate.MinWindow; window <= deflate.MaxWindow; window++ {
+			for _, window := range []int{10, 12, 15} {
 				stream := deflated(t, data, window, len(data))
 				got, err := io.ReadAll(flate.NewReader(bytes.NewReader(stream)))
 				if err != nil || !bytes.Equal(got, data) {

@@ -3,6 +3,7 @@ package deflate
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 )
 
 const (
@@ -23,7 +24,7 @@ type finder struct {
 func (f *finder) reset(buf []byte, known, window int) {
 	f.buf, f.window = buf, window
 	clear(f.heads[:])
-	f.prev = append(f.prev[:0], make([]int32, len(buf))...)
+	f.prev = slices.Grow(f.prev[:0], len(buf))[:len(buf)] // each is written before it is read
 	for at := range known {
 		f.insert(at)
 	}
