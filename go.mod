@@ -53,7 +53,7 @@ require github.com/go-openapi/jsonpointer v0.22.5 // indirect
 
 require github.com/go-openapi/swag/jsonname v0.25.5 // indirect
 
-require github.com/oasdiff/yaml v0.1.1 // indirect
+require github.com/oasdiff/yaml v0.1.1
 
 require github.com/oasdiff/yaml3 v0.0.14 // indirect
 

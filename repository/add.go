@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -50,7 +51,7 @@ type custom struct {
 }
 
 // ErrOther means that the repository has another release of that version: a release never changes.
-var ErrOther = fmt.Errorf("there is another release of this version")
+var ErrOther = errors.New("there is another release of this version")
 
 // Add publishes a release: its files, its manifest, and then, in one step, the metadata that names them. A release that is
 // there already, with the same files, is no change.
@@ -76,6 +77,8 @@ func (r *Repository) add(ctx context.Context, keys Keys, head Head, fill Fill) (
 			return Added{}, err
 		}
 		needs = append([]string{Targets}, needs...)
+	} else if len(head.Signers) > 0 || head.Threshold > 1 {
+		return Added{}, fault.Hint(errors.New("the module is there already, with its own keys"), "moult repo rotate changes them")
 	}
 	if err := d.canSign(needs...); err != nil {
 		return Added{}, err

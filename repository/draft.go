@@ -55,6 +55,9 @@ func (d *draft) settle() []string {
 		if d.modules[module] == nil {
 			d.modules[module] = metadata.Targets()
 			d.modules[module].Signed.Version = 0
+			if once := d.snapshot.Signed.Meta[module+".json"]; once != nil { // it was there before: versions never go back
+				d.modules[module].Signed.Version = once.Version
+			}
 			d.due[module] = true
 		}
 		if d.due[Targets] {
@@ -70,6 +73,9 @@ func (d *draft) settle() []string {
 	}
 	if d.due[Snapshot] {
 		order = append(order, Snapshot)
+	}
+	if len(order) == 1 && order[0] == Root && !d.due[Timestamp] && d.canSign(Timestamp) != nil {
+		return order // nothing names the root: where it is signed, offline, the online key need not be
 	}
 	if len(order) > 0 || d.due[Timestamp] {
 		d.due[Timestamp] = true
@@ -149,8 +155,8 @@ func (d *draft) signRole(role string, now time.Time) (name string, data []byte, 
 
 // show makes new metadata visible beside what stays, in one step.
 func (d *draft) show(files map[string][]byte) error {
-	stays := map[string]bool{}
-	for _, n := range d.rootVersions { // a device of any age walks through all of them
+	stays := map[string]bool{Timestamp + ".json": true} // a new one takes its place
+	for _, n := range d.rootVersions {                  // a device of any age walks through all of them
 		stays[numbered(n, Root)] = true
 	}
 	for _, name := range d.oldFiles { // for devices in the middle of a refresh

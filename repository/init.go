@@ -54,7 +54,7 @@ func Init(d disk.Disk, now func() time.Time, keys Keys, plan Plan) (*Repository,
 	if err := disk.WriteFile(d, settingsFile, append(settings, '\n'), 0o644); err != nil {
 		return nil, err
 	}
-	r := &Repository{&View{disk: d, now: now, settings: plan.Settings}, d}
+	r := &Repository{View: &View{disk: d, now: now, settings: plan.Settings}, disk: d}
 	who, _ := g.signatoryOf(Root)
 	first := &draft{Repository: r, generation: g, oldRoot: who, keys: keys, due: map[string]bool{Root: true, Targets: true}}
 	if _, err := first.publish(); err != nil {

@@ -80,6 +80,7 @@ func (s *store) put(f release.File) error {
 	if err := s.ctx.Err(); err != nil {
 		return err
 	}
+	s.tell(f.Path)
 	m := s.added.Manifest
 	if f.Link != "" {
 		m.Files = append(m.Files, release.Entry{Path: f.Path, Link: f.Link})

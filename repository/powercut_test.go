@@ -177,6 +177,45 @@ func (r *rig) assertWhole(where string, d *disktest.Disk) {
 	}
 }
 
+// TestPowerCutOfInit cuts the making of a repository: there is none, or a whole one, and Init can be done again.
+func TestPowerCutOfInit(t *testing.T) {
+	for name, kind := range diskKinds {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, repository.Ed25519)
+			make := func(d *disktest.Disk) error {
+				_, err := repository.Init(d, r.clock, r.keys, repository.Plan{Root: publics(r.root), Online: publics(r.online)})
+				return err
+			}
+			fresh := disktest.New()
+			fresh.NoExchange, fresh.NoLinks = kind.NoExchange, kind.NoLinks
+			whole := fresh.Copy()
+			must(t, make(whole))
+			found := map[bool]int{}
+			for n := range whole.Ops() {
+				for _, loss := range disktest.Losses {
+					d := fresh.Copy()
+					d.CutBefore(n)
+					_ = make(d)
+					d = d.Crash(loss, 1)
+					_, err := repository.Look(d, r.clock)
+					if found[err == nil]++; errors.Is(err, repository.ErrNone) {
+						must(t, make(d))
+					} else {
+						must(t, err)
+					}
+					c := newDevice(t, d)
+					if _, err := c.read(d, r.now, "irrigation", "v1"); err != nil {
+						t.Errorf("cut before operation %d (%s), %s: %v", n, whole.Trace()[n], loss, err)
+					}
+				}
+			}
+			if found[false] < 20 || found[true] == 0 {
+				t.Errorf("found a repository, or none: %v", found)
+			}
+		})
+	}
+}
+
 func TestPowerCut(t *testing.T) {
 	for name, kind := range diskKinds {
 		t.Run(name, func(t *testing.T) {

@@ -171,10 +171,26 @@ func (v *View) named(dir string) (map[string]bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	named := map[string]bool{}
+	g, err := read(v.disk, dir, v.trusted)
+	if err != nil {
+		return nil, err
+	}
+	named, delegated := map[string]bool{}, map[string]bool{}
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), "."+Targets+".json") {
+			continue
+		}
+		targets, err := load[metadata.TargetsType](v.disk, dir, e.Name(), maxMetadata)
+		if err != nil {
+			return nil, err
+		}
+		for _, module := range (&generation{targets: targets}).moduleNames() {
+			delegated[module] = true
+		}
+	}
 	for _, e := range entries {
 		module, isRole := roleInFile(e.Name())
-		if !isRole {
+		if !isRole || !delegated[module] {
 			continue
 		}
 		role, err := load[metadata.TargetsType](v.disk, dir, e.Name(), maxMetadata)
@@ -190,6 +206,9 @@ func (v *View) named(dir string) (map[string]bool, error) {
 				continue
 			}
 			m, err := v.manifest(t)
+			if release.ReasonOf(err) == release.Missing && !g.isCurrent(module, e.Name()) {
+				continue // of a module that was away, and came back
+			}
 			if err != nil {
 				return nil, err
 			}
@@ -202,6 +221,11 @@ func (v *View) named(dir string) (map[string]bool, error) {
 		}
 	}
 	return named, nil
+}
+
+// isCurrent reports whether a file is the role of a module as it stands.
+func (g *generation) isCurrent(module, file string) bool {
+	return g.modules[module] != nil && file == numbered(g.version(module), module)
 }
 
 // roleInFile returns the module whose role a metadata file is; false for the repository's own roles.

@@ -119,7 +119,14 @@ type View struct {
 // Repository is one that may be changed.
 type Repository struct {
 	*View
+	Tell func(path string) // told of each file that is taken in or made, as it is begun; may be nil
 	disk disk.Disk
+}
+
+func (r *Repository) tell(path string) {
+	if r.Tell != nil {
+		r.Tell(path)
+	}
 }
 
 // Look opens a repository to look at it. Where there is none, the error is ErrNone.
@@ -153,7 +160,7 @@ func Open(d disk.Disk, now func() time.Time) (*Repository, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Repository{v, d}, nil
+	return &Repository{View: v, disk: d}, nil
 }
 
 // Trust says which root the chain of roots must hold, by the SHA-256 of its file in hex: one that the publisher has seen, the newest at best,

@@ -1,6 +1,7 @@
 package repository_test
 
 import (
+	"context"
 	"crypto"
 	"errors"
 	"slices"
@@ -116,6 +117,32 @@ func TestThreshold(t *testing.T) {
 	}
 }
 
+// TestOffline signs a new root where the online key is not.
+func TestOffline(t *testing.T) {
+	r := newRig(t, repository.Ed25519)
+	r.add("irrigation", "v1.9", treeOld)
+	c := newDevice(t, r.disk)
+	r.wantRead(c, "irrigation", "v1.9", treeOld)
+	fresh := newKey(t, repository.Ed25519)
+	signed, err := r.open(r.disk).Rotate(t.Context(), ring(t, r.root, fresh), repository.Rotation{Role: repository.Root, Add: publics(fresh), Remove: []string{keyID(t, r.root)}})
+	must(t, err)
+	if !slices.Equal(signed, []string{repository.Root}) {
+		t.Errorf("got %v signed, want the root alone", signed)
+	}
+	r.wantRead(c, "irrigation", "v1.9", treeOld)
+	if c.rootVersion() != 2 {
+		t.Errorf("the device trusts root %d, want 2", c.rootVersion())
+	}
+	// another timestamp key is nothing without it
+	_, err = r.open(r.disk).Rotate(t.Context(), ring(t, fresh), repository.Rotation{Role: repository.Timestamp, Add: publics(fresh), Remove: []string{keyID(t, r.online)}, Threshold: 1})
+	must(t, err) // the new key is at hand
+	_, err = r.open(r.disk).Rotate(t.Context(), ring(t, fresh), repository.Rotation{Role: repository.Snapshot, Add: publics(r.root), Remove: []string{keyID(t, r.online)}})
+	if !errors.Is(err, repository.ErrNoKey) {
+		t.Errorf("a snapshot that nobody here can sign: got %v", err)
+	}
+	r.wantRead(c, "irrigation", "v1.9", treeOld)
+}
+
 // TestInit refuses what would be no root of trust.
 func TestInit(t *testing.T) {
 	r := newRig(t, repository.Ed25519)
@@ -175,6 +202,7 @@ func TestAdd(t *testing.T) {
 			return "", err
 		}, r.keys, nil, "twice"},
 		{"a source that breaks", head("irrigation", "v2"), func(put func(release.File) error) (string, error) { return "", wrong }, r.keys, wrong, ""},
+		{"other keys for a module that is there", repository.Head{Module: "irrigation", Version: release.MustVersion("v2"), Signers: publics(r.root)}, treeNew.fill, r.keys, nil, "there already"},
 		{"a kind that is none", repository.Head{Module: "irrigation", Version: release.MustVersion("v2"), Devices: []string{"<esp32>"}}, treeNew.fill, r.keys, nil, "kind of device"},
 	}
 	for _, test := range tests {
@@ -185,6 +213,11 @@ func TestAdd(t *testing.T) {
 		if content(t, r.disk, "metadata") != before {
 			t.Fatalf("%s: the metadata was changed", test.name)
 		}
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	_, err = r.open(r.disk).Add(ctx, r.keys, head("irrigation", "v2"), func(put func(release.File) error) (string, error) { stop(); return treeNew.fill(put) })
+	if !errors.Is(err, context.Canceled) || content(t, r.disk, "metadata") != before {
+		t.Errorf("interrupted: got %v", err)
 	}
 	r.wantRead(newDevice(t, r.disk), "irrigation", "v1.9", treeOld)
 }

@@ -82,6 +82,7 @@ func (r *Repository) makeStanding(ctx context.Context, g *generation, s standing
 	if err := disk.MkdirAll(r.disk, path.Dir(s.name), 0o755); err != nil {
 		return err
 	}
+	r.tell(s.name)
 	beside := path.Join(path.Dir(s.name), "."+path.Base(s.name)+".new")
 	if err := disk.Remove(r.disk, beside); err != nil {
 		return err

@@ -93,7 +93,9 @@ func TestVerify(t *testing.T) {
 		{"a signature altered", func(r *rig) {
 			change(t, r.disk, "metadata/timestamp.json", func(b []byte) []byte {
 				i := bytes.Index(b, []byte(`"sig":"`)) + len(`"sig":"`)
-				b[i] ^= 1
+				if b[i]++; b[i] == '0'+10 || b[i] == 'f'+1 { // the next hex digit, or 0
+					b[i] = '0'
+				}
 				return b
 			})
 		}, release.BadSignature, "timestamp.json"},

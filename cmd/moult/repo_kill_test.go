@@ -46,7 +46,7 @@ func TestPublisherKilled(t *testing.T) {
 					}
 					args[i] = strings.Replace(args[i], "more/", base+"/", 1)
 				}
-				return append(args, "-C", dir, "--keys", updates+"-keys", "--key", filepath.Join(base, "online2.pem"))
+				return append(args, "-C", dir, "--key", filepath.Join(base, "online2.pem"))
 			}
 			kills, found := 0, map[string]int{}
 			for _, operation := range fileOperations {
@@ -56,6 +56,7 @@ func TestPublisherKilled(t *testing.T) {
 				for n := 1; ; n += every {
 					dir := filepath.Join(t.TempDir(), "updates")
 					run(t, "cp", "-a", updates, dir)
+					run(t, "cp", "-a", updates+"-keys", dir+"-keys") // the root that is trusted stands there, too
 					where := fmt.Sprintf("killed before %s %d", operation, n)
 					killed := moultUnder(t, append(slices.Clone(test.inject), "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", operation, n)), at(dir)...)
 					found[publishedWhole(t, where, dir, true)]++
@@ -63,7 +64,7 @@ func TestPublisherKilled(t *testing.T) {
 					if got := publishedWhole(t, where+", then given again", dir, false); got != "1.1 root 1" && got != "1.0 root 2" {
 						t.Errorf("%s, then given again: got %s", where, got)
 					}
-					os.RemoveAll(dir)
+					os.RemoveAll(filepath.Dir(dir))
 					if t.Failed() {
 						return
 					}

@@ -143,7 +143,12 @@ func (r *repo) runAdd(ctx context.Context, f addFlags, args []string) error {
 			return fetched.Commit, err
 		}
 	}
+	step, ended := r.Steps("publish")
+	if f.from == "" { // what is received has a bar of its own
+		opened.Tell = step
+	}
 	added, err := opened.Add(ctx, r.ring, head, fill)
+	ended()
 	if err != nil {
 		return err
 	}

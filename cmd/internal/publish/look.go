@@ -123,6 +123,46 @@ func (r *repo) runVerify(ctx context.Context) error {
 	return nil
 }
 
+func (r *repo) remove() *cobra.Command {
+	return &cobra.Command{
+		Use:   "remove MODULE [VERSION]",
+		Short: "Withdraw a release, or a module with all of its releases",
+		Long: `Remove takes a release out of its module's role, or a module out of the repository, which takes the root's key. Devices that have the
+release keep it, and are led away from it by a newer one.
+
+` + command.ExitHelp,
+		Example:           "  moult repo remove irrigation 1.3 -C updates",
+		Args:              cobra.RangeArgs(1, 2),
+		ValidArgsFunction: r.modules,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var v release.Version
+			if len(args) == 2 {
+				var err error
+				if v, err = release.ParseVersion(args[1]); err != nil {
+					return command.Usage(err)
+				}
+			}
+			opened, done, err := r.open()
+			if err != nil {
+				return err
+			}
+			defer done()
+			signed, err := opened.Remove(cmd.Context(), r.ring, args[0], v)
+			if err != nil {
+				return err
+			}
+			if r.JSON() {
+				return r.Object(struct {
+					Signed []string `json:"signed"`
+				}{signed})
+			}
+			fmt.Fprintf(r.Out(), "removed %s\n", strings.Join(args, " "))
+			r.changed(signed)
+			return nil
+		},
+	}
+}
+
 func (r *repo) prune() *cobra.Command {
 	keep := 0
 	cmd := &cobra.Command{

@@ -67,7 +67,7 @@ A command that is killed leaves the repository of before or after; what it left 
 	flags.StringVar(&r.root, "trust", os.Getenv("MOULT_TRUST"), "a root that must be in the repository, a file or its SHA-256 (MOULT_TRUST; default: root.json in the folder of keys)")
 	_ = cmd.MarkPersistentFlagDirname("directory")
 	_ = cmd.MarkPersistentFlagDirname("keys")
-	cmd.AddCommand(r.init(), r.add(), r.sign(), r.rotate(), r.status(), r.verify(), r.prune(), r.bundle())
+	cmd.AddCommand(r.init(), r.add(), r.sign(), r.rotate(), r.status(), r.verify(), r.remove(), r.prune(), r.bundle())
 	return cmd
 }
 
