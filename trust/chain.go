@@ -18,10 +18,9 @@ import (
 )
 
 type (
-	rootMetadata      = metadata.Metadata[metadata.RootType]
-	timestampMetadata = metadata.Metadata[metadata.TimestampType]
-	snapshotMetadata  = metadata.Metadata[metadata.SnapshotType]
-	targetsMetadata   = metadata.Metadata[metadata.TargetsType]
+	rootMetadata     = metadata.Metadata[metadata.RootType]
+	snapshotMetadata = metadata.Metadata[metadata.SnapshotType]
+	targetsMetadata  = metadata.Metadata[metadata.TargetsType]
 )
 
 // chain is one walk from the root of trust to a module's role, over what is held and what a fetcher brings. Each of its own
