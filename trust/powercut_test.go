@@ -3,6 +3,7 @@ package trust_test
 import (
 	"fmt"
 	"path"
+	"strings"
 	"testing"
 
 	"moult/disk"
@@ -85,6 +86,27 @@ func TestWornStore(t *testing.T) {
 				d.now = next.Now
 				d.handler.Serve(next)
 				d.mustUpdate("1.1", newFiles)
+			})
+		}
+	}
+	for _, name := range steps { // each version is guarded by itself, whatever is lost
+		for _, a := range append(attacks(), attack{name: "rollback: a root that is hidden", want: release.Rollback,
+			do: func(h *trusttest.Repo) { delete(h.Files, "metadata/2.root.json") }}) {
+			if !strings.HasPrefix(a.name, "rollback: ") || a.name == "rollback: the root" || strings.HasSuffix(a.name, "hidden") && name != "root.json" {
+				continue
+			}
+			t.Run(name+" gone, "+a.name, func(t *testing.T) {
+				d.disk, d.now, d.t = fresh.Copy(), next.Now, t
+				must(t, disk.Remove(d.disk, path.Join(trust.Dir, name)))
+				hostile := next.Copy()
+				a.do(hostile)
+				if strings.HasSuffix(a.name, "before") {
+					hostile.Files["metadata/2.root.json"] = next.Files["metadata/2.root.json"]
+				}
+				d.handler.Serve(hostile)
+				if _, err := d.update(); release.ReasonOf(err) != release.Rollback {
+					t.Errorf("got %v, want it refused", err)
+				}
 			})
 		}
 	}
