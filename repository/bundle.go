@@ -2,7 +2,6 @@ package repository
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"strconv"
@@ -128,11 +127,11 @@ func (v *View) writeBundle(out io.Writer, g *generation, to Target, from *Target
 		if err != nil {
 			return err
 		}
-		hash, err := hex.DecodeString(from.SHA256)
+		hash, err := hexBytes(from.SHA256)
 		if err != nil {
 			return err
 		}
-		if err := w.Section(pack.Base, 0, hash); err != nil {
+		if err := w.Section(pack.Base, 0, hash[:pack.BaseLength]); err != nil {
 			return err
 		}
 		if delta := pack.AppendDelta(nil, fromBytes, toBytes); len(delta) < len(toBytes) {

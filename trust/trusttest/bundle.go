@@ -57,7 +57,7 @@ func (r *Repo) putManifest(w *pack.Writer, module, version string, manifest []by
 	if installed != nil {
 		from, err := installed.Encode()
 		check(err)
-		check(w.Section(pack.Base, 0, sum(from)))
+		check(w.Section(pack.Base, 0, sum(from)[:pack.BaseLength]))
 		check(w.Section(pack.ManifestKind, 1, pack.AppendDelta(nil, from, manifest)))
 	} else {
 		check(w.Section(pack.ManifestKind, 0, manifest))
