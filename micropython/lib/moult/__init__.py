@@ -117,6 +117,14 @@ def update(name=None, to=""):
     return _drive(board().round([name] if name else None, to))
 
 
+def trust(file, replace=False):
+    """Makes a root the board's root of trust, as a person gave it: the repository's metadata/1.root.json, or a newer one."""
+    from moult.chain import install
+
+    with open(file, "rb") as f:
+        install(f.read(), replace)
+
+
 def confirm(name=None):
     """Keeps what is on trial: the application says that it is good."""
     from moult import trial

@@ -10,7 +10,7 @@ from moult_boot import Error, kind
 _FILE = "config/moult.json"
 _A = "_gitrepo_cfg.json"
 _LINUX = "run unit health asset limits"  # keys of a module that mean something on Linux only
-_MODULE = "url dir channel forge keep confirm trial token root " + _LINUX
+_MODULE = "url dir channel forge direct keep confirm trial token root " + _LINUX
 _TOP = "device kind timezone modules wifi github gitea gitlab gateway repository leds mqtt check"
 
 
@@ -28,6 +28,7 @@ def load():
         ("check", "on every window restart"),
         ("github", "token api"),
         ("gitea", "token api"),
+        ("repository", "url"),
     ):
         _keys(c.setdefault(part, {}), keys, part)
     given, c["modules"] = _object(c.get("modules", {}), "modules"), OrderedDict()
@@ -67,6 +68,8 @@ def load():
         check["window"] = (_clock(a.strip(), "check.window"), _clock(b.strip(), "check.window"))
     if "restart" in check:
         check["restart"] = _clock(check["restart"], "check.restart")
+    if c["repository"]:
+        _text(c["repository"].get("url"), "repository.url")
     c["zone"] = zone(c.get("timezone", "UTC"))
     c["mqtt"]["url"] = secret(c["mqtt"].get("url"))
     c["mqtt"].setdefault("topic", "moult/" + c.get("device", "board"))

@@ -17,6 +17,7 @@ class Plan:
 
     def __init__(self, installed, version, action, reason=""):
         self.installed, self.version, self.action, self.reason = installed, version, action, reason
+        self.memo = None  # what a signed source needs again
 
     def changes(self):
         return self.action not in ("nothing", "refuse")
@@ -61,7 +62,7 @@ class Core:
     def __init__(self, config, tell, feed=None):
         self.config, self.tell, self.feed = config, tell, feed
         self.modules = config["modules"]
-        self.meter = [0]  # requests of the update that is under way
+        self.meter = [0, 0]  # requests of the update that is under way, and bytes that came of a signed one
 
     def module(self, name):
         if name not in self.modules:
@@ -94,8 +95,16 @@ class Core:
                 boot.remove_tree(boot.places(m["main"])[0])
         forget("moult_slots")
 
+    def is_signed(self, m):
+        """Reports whether a module comes from the signed repository, and from nowhere else."""
+        return bool(m.get("bundle") or self.config.get("repository") and not m.get("direct"))
+
     def source(self, m):
         """Returns a module's source, which is not kept: its code makes room for what comes after it."""
+        if self.is_signed(m):
+            from moult.repository import Source
+
+            return Source(m, "" if m.get("bundle") else self.config["repository"]["url"], self.config.get("kind", ""), self.feed, self.meter, m.get("bundle"))
         from moult.github import Source
 
         return Source(m, self.config, self.feed, self.meter)
@@ -104,7 +113,8 @@ class Core:
         """Asks the source, and returns the plan."""
         m = self.module(name)
         state = boot.load(name)
-        if not m.get("forge"):  # what the host said it is, so that it is asked once
+        signed, memo = self.is_signed(m), None
+        if not signed and not m.get("forge"):  # what the host said it is, so that it is asked once
             if state.get("host", [""])[0] != m["url"]:
                 self.source(m)
                 state["host"] = [m["url"], m["forge"]]
@@ -112,14 +122,18 @@ class Core:
             m["forge"] = state["host"][1]
         if to:
             version = to
+            if signed:
+                memo = self.source(m).named(to)
         else:
-            key = m["channel"] + " " + m["url"]
+            key = m["channel"] + " " + (self.config["repository"]["url"] if signed and not m.get("bundle") else m.get("url", ""))
             known = state.get("memo") or {}
             version, memo = self.source(m).latest(m["channel"], known.get("etag") if known.get("of") == key else None)
-            if memo and known.get("etag") != memo:
+            if memo and known.get("etag") != memo and (not signed or memo[1]):
                 state["memo"] = {"of": key, "etag": memo}
                 boot.save(name, state)
+        forget("repository", "chain", "metadata", "rsa", "stream", "download")
         plan = decide(state, self.installed(m), version, to, downgrade)
+        plan.memo = memo
         self.say(m, "checked", version=plan.version, text=str(plan), **{"from": plan.installed})
         return plan
 
@@ -129,7 +143,7 @@ class Core:
         m = self.module(name)
         plan = None
         try:
-            self.meter[0] = 0
+            self.meter[:] = 0, 0
             plan = self.check(name, to, downgrade)
             yield 0
             if plan.changes():
@@ -138,6 +152,8 @@ class Core:
                 state = boot.load(name)
                 if state.pop("failure", None):
                     boot.save(name, state)
+                if boot.kind(".moult/download"):  # of a signed release that is not wanted
+                    boot.remove_tree(".moult/download")
             return plan
         except Exception as e:
             self._failed(m, plan, e)
@@ -162,24 +178,31 @@ class Core:
         self.say(m, "fetching", version=version, text="fetching %s" % version)
         for attempt in range(1, TRIES + 1):
             try:
-                manifest, received = yield from self._stage(m, version)
+                count, size, received = yield from (self._signed(m, plan.memo) if self.is_signed(m) else self._stage(m, version))
                 break
             except Error as e:
                 if not e.transient or attempt == TRIES:
                     raise
                 self.say(m, "retrying", version=version, reason=str(e), text="trying again (%d of %d): %s" % (attempt + 1, TRIES, e))
             yield PAUSE << (attempt - 1)
-        text = "%d file%s staged and checked" % (manifest.count, "" if manifest.count == 1 else "s")
-        self.say(m, "staged", version=version, files=manifest.count, bytes=manifest.bytes, received=received, requests=self.meter[0], text=text)
+        text = "%d file%s staged and checked" % (count, "" if count == 1 else "s")
+        self.say(m, "staged", version=version, files=count, bytes=size, received=received, requests=self.meter[0], text=text)
         if not state["limit"] and self.is_own(m):  # the updater says itself whether it is good
             state["limit"], state["within"] = 3, 300
         state["step"] = "staged"
         boot.save(name, state)
         fields = {"from": plan.installed, "received": received, "requests": self.meter[0]}
-        forget("archive")
+        forget("archive", "repository")
         import moult_slots
 
         self.tell(moult_slots.finish_switch(name, state, fields))
+
+    def _signed(self, m, memo):
+        place = boot.places(m["main"])[0]
+        boot.remove_tree(place)
+        boot.makedirs(place)
+        count, size = yield from self.source(m).stage(memo, place)
+        return count, size, self.meter[1]
 
     def _stage(self, m, version):
         place = boot.places(m["main"])[0]
@@ -196,7 +219,7 @@ class Core:
                 try:
                     yield next(work)
                 except StopIteration as e:
-                    return e.value, response.received
+                    return e.value.count, e.value.bytes, response.received
                 if self.feed:
                     self.feed()
                 if response.received - told >= 16384:

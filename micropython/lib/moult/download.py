@@ -5,7 +5,7 @@ import os
 
 import moult_boot as boot
 from moult.core import forget
-from moult.http import NetworkError, StatusError, request
+from moult.http import StatusError, request
 from moult.repository import DOWNLOAD, Refused
 
 # The preset dictionary (docs/formats.md, Bundle), which is put before the stream as a stored block.
@@ -27,11 +27,19 @@ _METADATA = 1 << 20
 def _ask(source, path, headers=(), also=()):
     """Returns a response, None where there is no such file."""
     try:
-        return request(source.url + "/" + path, headers=headers, also=also, feed=source.feed, meter=source.meter, signed=True)
+        r = request(source.url + "/" + path, headers=headers, also=also, feed=source.feed, meter=source.meter, signed=True)
     except StatusError as e:
         if e.status == 404 or e.status == 403 and not e.transient:
             return None
         raise
+    r.meter = source.meter
+    return r
+
+
+def _close(r):
+    if r.meter:
+        r.meter[1] += r.received
+    r.close()
 
 
 def drop():
@@ -74,7 +82,6 @@ def bundle(source, path, known):
             _take(r, name, "ab")
             return name + ".part", etag
         if r.status != 200:
-            r.close()
             drop()
             return bundle(source, path, "")
         etag = r.headers.get("etag") or ""
@@ -84,7 +91,7 @@ def bundle(source, path, known):
         _take(r, name, "wb")
         return name + ".part", etag
     finally:
-        r.close()
+        _close(r)
 
 
 def _take(r, name, mode):
@@ -104,6 +111,15 @@ def _take(r, name, mode):
                 return
             if f.write(buffer[:n]) != n:
                 raise boot.Error("%s: the flash takes no more" % name)
+
+
+def take(source, name):
+    """Puts a copy of a bundle where one is downloaded to, and returns its name."""
+    drop()
+    boot.makedirs(DOWNLOAD[:-1])
+    with open(name, "rb") as f:
+        _take(f, DOWNLOAD + source.name, "wb")
+    return DOWNLOAD + source.name + ".part"
 
 
 def document(source, name, version):
@@ -129,7 +145,7 @@ def document(source, name, version):
                     raise Refused("length", "%s: got more than %d bytes" % (path, limit))
                 f.write(buffer[:got])
     finally:
-        r.close()
+        _close(r)
 
 
 def file(source, path, to, length, digest):
@@ -144,7 +160,7 @@ def file(source, path, to, length, digest):
             raise Refused("length", "%s: got %d bytes, want %d" % (path, r.left, length))
         write(to, _chunks(r), length, digest, source.feed)
     finally:
-        r.close()
+        _close(r)
         forget("pack")
 
 

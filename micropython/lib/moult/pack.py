@@ -79,7 +79,7 @@ class Lines:
             return False
         self.number += 1
         try:
-            e = json.loads(line)
+            e = json.loads(line[: -2 if line[-2:] == b",\n" else -1])
             self.path, self.length, self.digest, self.link = e["path"], e["length"], e.get("sha256", ""), e.get("link", "")
             self.entry = e
         except (ValueError, KeyError, TypeError, AttributeError) as e:
@@ -282,7 +282,7 @@ class _Within:
         return n
 
     def byte(self):
-        one = bytearray(1)
+        one = memoryview(bytearray(1))
         self.readinto(one)
         return one[0]
 

@@ -32,13 +32,13 @@ class Lacks(Exception):
 
 
 class Source:
-    """A module of a signed repository. url is where it is, "" for nowhere; bundle is a file that is all there is, as on a stick; now is the
+    """A module of a signed repository. url is where it is, "" for nowhere; bundle is a file that is all there is, as of a stick; now is the
     board's time."""
 
     def __init__(self, m, url, kind="", feed=None, meter=None, bundle="", now=None):
         self.m, self.name, self.url, self.feed, self.meter, self.bundle = m, m["name"], url.rstrip("/"), feed, meter, bundle
         self.kinds = [k for k in (kind, "micropython", sys.platform) if k]
-        self.now, self.skip = now or boot.now(), 0 if bundle else None
+        self.now = now or boot.now()
         self.answers = {}  # what single requests brought: (name, version) to a file, None for nothing
 
     def _path(self, channel):
@@ -83,7 +83,7 @@ class Source:
         """Returns the version of the newest release that a channel allows, and a memo for the next time, which stage needs, too: where the
         bundle was found, its ETag, which release, and until when what proves it is good."""
         if self.bundle:
-            return self._choose(channel, self._prove(self.bundle), ["", "", ""])
+            return self._choose(channel, self._prove(self._network().take(self, self.bundle)), ["", "", ""])
         memo = memo if isinstance(memo, list) and len(memo) == 7 else None
         path, kinds = self._path(channel), " ".join(self.kinds)
         bundle, held, etag = "", False, ""
@@ -112,7 +112,7 @@ class Source:
         from moult import stream
 
         try:
-            stream.open_bundle(bundle, self.name, self._skip()).close()
+            stream.open_bundle(bundle, self.name).close()
             return bundle, False
         except stream.Pointer as e:
             newest = e.newest
@@ -125,11 +125,6 @@ class Source:
             if newest.get(kind, 0) > held_version(file):
                 return "", False
         return "", True
-
-    def _skip(self):
-        if self.skip is not None:
-            return self.skip
-        return PRESET
 
     def _choose(self, channel, found, memo):
         releases, until = found
@@ -157,11 +152,24 @@ class Source:
         return ["", "", ""] + self._target(version, releases) + [until]
 
     def stage(self, memo, place):
-        """Stages the release of a memo into a slot; a generator of waits. It returns the number of files and their bytes."""
+        """Stages the release of a memo into a slot; a generator of waits. It returns the number of files and their bytes. What was downloaded is
+        kept where the network failed, to go on with."""
+        try:
+            done = yield from self._stage(memo, place)
+        except boot.Error as e:
+            if not e.transient:
+                boot.remove_tree(DOWNLOAD[:-1])
+            raise
+        boot.remove_tree(DOWNLOAD[:-1])
+        return done
+
+    def _stage(self, memo, place):
         path, version, length, digest = memo[0], memo[3], memo[4], memo[5]
-        bundle = self.bundle
-        if path and not bundle:
-            bundle = self._network().bundle(self, path, "")[0] or ""
+        bundle = ""
+        if self.bundle:
+            bundle = self._network().take(self, self.bundle)
+        elif path:
+            bundle = self._network().bundle(self, path, "")[0]
         forget("download", "http", "tls", "chain", "metadata", "rsa", "version")
         main, file = self.m["main"], place + "/.manifest"
         feed = lacking = None
@@ -205,7 +213,7 @@ class Source:
 
         feed = None
         try:
-            feed = stream.open_bundle(bundle, self.name, self._skip())
+            feed = stream.open_bundle(bundle, self.name)
             fresh = not feed.seek(7)
             if pack.manifest(feed, self.m["main"] + "/.manifest", file, length, digest):
                 return feed, fresh
@@ -251,13 +259,6 @@ class Source:
             yield 0
             self._network().file(self, "files/%s/%s" % (digest[:2], digest), place + "/" + path, length, digest)
 
-    def drop(self):
-        """Forgets what was downloaded."""
-        boot.remove_tree(DOWNLOAD[:-1])
-
-
-PRESET = 607  # bytes of the preset dictionary, which stand before the stream of a bundle that was downloaded
-
 
 def held_version(name):
     """Returns the version of a held document, by its end alone: keys are sorted. 0 where there is none."""
@@ -286,7 +287,7 @@ class _Walk:
             from moult.stream import Pointer, open_bundle
 
             try:
-                self.feed = open_bundle(self.bundle, self.source.name, self.source._skip())
+                self.feed = open_bundle(self.bundle, self.source.name)
             except Pointer:  # on a stick: all is missing
                 self.held = True
         return Chain(self.source.name, self.get, self.source.now).walk()
@@ -298,6 +299,8 @@ class _Walk:
             file = s.answers[(name, version)]
             if file is None:
                 return None
+            if os.stat(file)[6] > 16384:
+                raise Refused("length", "%s: got %d bytes, want at most 16384" % (name, os.stat(file)[6]))
             with open(file, "rb") as f:
                 return f.read()
         if self.feed:

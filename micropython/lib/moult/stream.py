@@ -4,13 +4,13 @@ from moult.repository import KINDS, Refused
 
 _LIMITS = {1: 64, 2: 65536, 3: 16384, 8: 1 << 25}  # bytes of a section, even to pass it over
 _METADATA = 1 << 20
+_PRESET = 607  # bytes of the preset dictionary, which comes first
 
 
 class Feed:
-    """The sections of a bundle in a file, of which skip bytes are passed over once they are inflated. kind, number and left are of the section
-    that it stands at."""
+    """The sections of a bundle in a file, which download wrote down. kind, number and left are of the section that it stands at."""
 
-    def __init__(self, name, skip=0):
+    def __init__(self, name):
         self.file = open(name, "rb")
         self.kind = self.number = self.left = self.at = self.end = 0
         head = self.file.read(5)
@@ -25,7 +25,7 @@ class Feed:
             from uzlib import DecompIO
 
             self.z = DecompIO(self.file, -head[4])
-        self.skip(skip)
+        self.skip(_PRESET)
 
     def close(self):
         self.file.close()
@@ -123,9 +123,9 @@ class Pointer(Exception):
         self.newest = newest
 
 
-def open_bundle(name, module, skip=0):
+def open_bundle(name, module):
     """Returns the feed of a module's bundle, at its first section behind the name."""
-    feed = Feed(name, skip)
+    feed = Feed(name)
     try:
         feed.next()
         got = bytes(feed.body(64))
