@@ -201,6 +201,22 @@ func (b *board) tree(dir string) map[string]string {
 	return files
 }
 
+// everything returns all files of the board by their paths.
+func (b *board) everything() map[string]string {
+	b.t.Helper()
+	files := map[string]string{}
+	must(b.t, filepath.WalkDir(b.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		name, _ := filepath.Rel(b.dir, path)
+		files[filepath.ToSlash(name)] = string(data)
+		return err
+	}))
+	return files
+}
+
 func (b *board) wantTree(dir string, want map[string]string) {
 	b.t.Helper()
 	if got := b.tree(dir); !maps.Equal(got, want) {
