@@ -8,7 +8,7 @@ import os
 import sys
 
 import moult_boot as boot
-from moult import pack, stream
+from moult import manifest, pack, stream
 from moult.repository import Refused
 
 count = 0
@@ -41,7 +41,7 @@ def board(case):
 
 
 def unpacked(feed, fresh):
-    pack.check("next/.manifest", "m", pack.head(pack.Lines("next/.manifest").line)[1])
+    manifest.check("next/.manifest", "m", manifest.head(pack.Lines("next/.manifest").line)[1])
     for _ in pack.unpack(feed, "main", "next", fresh):
         pass
     lines, files = pack.Lines("next/.manifest"), {}
@@ -73,10 +73,7 @@ def bundle(case):
     put("bundle", unhexlify(case["bundle"]))
     from moult import download
 
-    class Source:
-        name = "m"
-
-    feed = stream.Feed(download.take(Source, "bundle"))
+    feed = stream.Feed(download.take("m", "bundle"))
     sections, files = [], None
     old = boot.read("main/.manifest") or ""
     while feed.next():

@@ -121,8 +121,7 @@ def trust(file, replace=False):
     """Makes a root the board's root of trust, as a person gave it: the repository's metadata/1.root.json, or a newer one."""
     from moult.chain import install
 
-    with open(file, "rb") as f:
-        install(f.read(), replace)
+    install(file, replace)
 
 
 def confirm(name=None):

@@ -7,43 +7,31 @@ import os
 import moult_boot as boot
 from moult import metadata
 from moult.metadata import Metadata
-from moult.repository import DIR, Lacks, Refused
+from moult.repository import DIR, Refused, floor
 
-_LIMIT = 16384  # bytes of a document: what a board can hold
 _ROOTS = 256  # in a row
 
 
-def load(name):
-    """Returns a file of the trusted metadata; None where there is none."""
-    if boot.kind(DIR + name) != "file" or os.stat(DIR + name)[6] > _LIMIT:
-        return None
-    with open(DIR + name, "rb") as f:
-        return f.read()
+def save(name, file):
+    """Makes a document the one that is held; the other goes."""
+    boot.makedirs(DIR[:-1])
+    os.rename(file, DIR + name)
 
 
-def save(name, data):
-    """Replaces a file of the trusted metadata, unless it is the same."""
-    if load(name) != data:
-        boot.write(DIR + name, data)
-
-
-def self_signed(data):
+def self_signed(file):
     """Reads a root that its own keys signed (TUF 5.3.4): its version, when it expires, and who may sign."""
-    m = Metadata(data, "root")
+    m = Metadata(file, "root")
     who = m.shaped(metadata.root)
     m.prove(who["root"])
     return m.version, m.expires, who
 
 
 class Chain:
-    """get returns a document by its name and version (0: any), None where there is none. now is the board's time as a text."""
+    """get returns the file of a document by its name and version, None where there is none. now is the board's time as a text."""
 
     def __init__(self, module, get, now):
         self.module, self.get, self.clock = module, get, now
-        try:
-            self.floor = json.loads(load("floor.json") or "{}")
-        except ValueError:
-            self.floor = {}
+        self.floor = floor()
 
     def walk(self):
         """Returns the module's releases as metadata.role does, and when the first of what proves them expires."""
@@ -58,25 +46,21 @@ class Chain:
 
     def _raise(self, **floor):
         self.floor.update(floor)
-        save("floor.json", (json.dumps(self.floor) + "\n").encode())
+        text = json.dumps(self.floor) + "\n"
+        if boot.read(DIR + "floor.json") != text:
+            boot.write(DIR + "floor.json", text)
 
     def _unexpired(self, expires):
         now = max(self.clock, self.floor.get("time", ""))
         if now > expires:
             raise Refused("expired", "expired at %s" % expires, "the publisher must sign it anew; or check the clock")
 
-    def _ask(self, name, version, kind):
-        data = self.get(name, version)
-        if data is None:
-            raise Refused("missing", "%s: got none" % name)
-        return Metadata(data, kind)
-
     def _begin(self):
         if boot.kind(DIR + "anchor.json") is None:
             raise Refused("untrusted", "got no root of trust", 'install the repository\'s: moult.trust("1.root.json")')
         for name in ("root.json", "anchor.json"):
             try:
-                self.version, self.until, self.who = self_signed(load(name) or b"")
+                self.version, self.until, self.who = self_signed(DIR + name)
                 return
             except Refused as e:
                 error = e
@@ -97,7 +81,6 @@ class Chain:
             if m.version != self.version + 1:
                 raise Refused("mismatch" if m.version > self.version else "rollback", "root: got version %d in place of %d" % (m.version, self.version + 1))
             self.version, self.until, self.who = m.version, m.expires, who
-            del m
             save("root.json", data)
             self._raise(root=self.version)
         if self.version < self.floor.get("root", 0):
@@ -108,7 +91,7 @@ class Chain:
     def _held(self, name, who, check, *args):
         """Returns a held document with what check gave; None where there is none that is good."""
         try:
-            m = Metadata(load(name) or b"", name.split(".")[0] if name in ("timestamp.json", "snapshot.json") else "targets")
+            m = Metadata(DIR + name, name.split(".")[0] if name in ("timestamp.json", "snapshot.json") else "targets")
             found = m.shaped(check, *args)
             m.prove(who)
             return m.version, m.expires, found
@@ -162,7 +145,6 @@ class Chain:
             m = Metadata(data, "snapshot")
             held = m.version, m.expires, m.shaped(metadata.named, "targets.json")
             m.prove(who)  # 5.5.3
-            del m
             if held[0] != want:  # 5.5.4
                 raise Refused("mismatch", "snapshot: got version %d, want %d" % (held[0], want))
             lower = self._lower(held[2])  # 5.5.5
@@ -196,7 +178,6 @@ class Chain:
             m = Metadata(data, "targets")
             held = m.version, m.expires, m.shaped(check, self.module)
             m.prove(who)  # 5.6.3
-            del m
             if held[0] != want:  # 5.6.4
                 raise Refused("mismatch", "%s: got version %d, want %d" % (name, held[0], want))
             self._unexpired(held[1])  # 5.6.5
@@ -205,12 +186,14 @@ class Chain:
         return held[2]
 
 
-def install(data, replace):
+def install(file, replace):
     """Makes a root the board's root of trust; another than the one held only where it is to be replaced: then all that it led to is
     forgotten, the floor last."""
-    self_signed(data)
-    old = load("anchor.json")
-    if old == data:
+    self_signed(file)
+    with open(file, "rb") as f:
+        data = f.read()
+    old = boot.read(DIR + "anchor.json")
+    if old is not None and old.encode() == data:
         return
     if old is not None and not replace:
         raise boot.Error("trust: the board has another root of trust", "replace=True takes the new one, and forgets what the other led to")

@@ -131,7 +131,7 @@ class Core:
             if memo and known.get("etag") != memo and (not signed or memo[1]):
                 state["memo"] = {"of": key, "etag": memo}
                 boot.save(name, state)
-        forget("repository", "chain", "metadata", "rsa", "stream", "download")
+        forget("proof", "chain", "metadata", "rsa", "stream", "download", "repository")
         plan = decide(state, self.installed(m), version, to, downgrade)
         plan.memo = memo
         self.say(m, "checked", version=plan.version, text=str(plan), **{"from": plan.installed})

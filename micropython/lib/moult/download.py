@@ -8,18 +8,7 @@ from moult.core import forget
 from moult.http import StatusError, request
 from moult.repository import DOWNLOAD, Refused
 
-# The preset dictionary (docs/formats.md, Bundle), which is put before the stream as a stored block.
-_PRESET = (
-    b'{"module":"","version":"v1.0","repository":"https://github.com/","commit":"","files":[{"path":".py","length":,"executable":true},'
-    b'"custom":{"devices":["esp32","micropython"],"prerelease":true},'
-    b'"}],"signed":{"_type":"targets","expires":"2027-","spec_version":"1.0.31","targets":{"/v1.0":{"hashes":{"sha256":"'
-    b'"},"length":1'
-    b'"}],"signed":{"_type":"snapshot","expires":"2026-","meta":{".json":{"version":1},"targets.json":{"version":'
-    b'{"signatures":[{"keyid":"","sig":"'
-    b'"}],"signed":{"_type":"timestamp","expires":"2026-1","issued":"2026-1","meta":{"snapshot.json":{"version":1}},"spec_version":"1.0.31","version":3}}'
-)
-_STORED = b"\x00\x5f\x02\xa0\xfd"  # a block that is not the last, the length and its complement
-_BEFORE = len(_STORED + _PRESET)  # bytes that the file has more than what came
+_BEFORE = 612  # bytes of a stored block with the preset dictionary, which the file has more than what came
 _LIMITS = {"root": 65536, "timestamp": 16384}
 _METADATA = 1 << 20
 
@@ -104,7 +93,9 @@ def _take(r, name, mode):
                 return
             head += bytes(buffer[:n])
         if head:
-            f.write(head + _STORED + _PRESET)
+            from moult.preset import STORED
+
+            f.write(head + STORED)
         while True:
             n = r.readinto(buffer)
             if not n:
@@ -113,13 +104,13 @@ def _take(r, name, mode):
                 raise boot.Error("%s: the flash takes no more" % name)
 
 
-def take(source, name):
+def take(module, name):
     """Puts a copy of a bundle where one is downloaded to, and returns its name."""
     drop()
     boot.makedirs(DOWNLOAD[:-1])
     with open(name, "rb") as f:
-        _take(f, DOWNLOAD + source.name, "wb")
-    return DOWNLOAD + source.name + ".part"
+        _take(f, DOWNLOAD + module, "wb")
+    return DOWNLOAD + module + ".part"
 
 
 def document(source, name, version):

@@ -10,44 +10,77 @@ ROLES = ("root", "timestamp", "snapshot", "targets")
 
 
 class Metadata:
-    """A file of metadata: signed, what it says; signatures, pairs of a key's id and bytes; digest, of the bytes that were signed."""
+    """A document in a file: signed, what it says; signatures, pairs of a key's id and bytes; digest, of the bytes that were signed."""
 
-    def __init__(self, data, kind):
-        """Refuses what has not its form; check finds out more, and returns what is needed of it."""
+    def __init__(self, name, kind):
+        """Refuses what has not its form, which is one for the whole file; a check, as below, finds out more."""
         try:
-            at = data.find(b'],"signed":{')
-            if data[:15] != b'{"signatures":[' or at < 0 or data[-1:] != b"}":
-                raise ValueError("no metadata")
-            body = memoryview(data)[at + 11 : len(data) - 1]
-            self.signatures = [(s["keyid"], unhexlify(s["sig"])) for s in json.loads(data[14 : at + 1])]
-            self.signed = json.loads(body)
-            if _same(self.signed, body, 0) != len(body):
-                raise ValueError("got another form than compact JSON with sorted keys")
+            with open(name, "rb") as file:
+                self.file = file
+                m = json.load(self.file)
+                self.file.seek(0)
+                self.hash = None
+                self._is('{"signatures":')
+                self._same(m["signatures"])
+                self._is(',"signed":')
+                self.hash = sha256()
+                self._same(m["signed"])
+                self.digest, self.hash = self.hash.digest(), None
+                self._is("}")
+                if self.file.read(1):
+                    raise ValueError("got more behind it")
+            self.signatures = [(s["keyid"], unhexlify(s["sig"])) for s in m["signatures"]]
+            self.signed = m["signed"]
             if self.signed["_type"] != kind or not self.signed["spec_version"].startswith("1."):
                 raise ValueError("want %s" % kind)
             self.version, self.expires = number(self.signed["version"]), moment(self.signed["expires"])
-            ids = [s[0] for s in self.signatures]
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError) as e:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError) as e:
             raise Refused("format", "%s: %s" % (kind, e))
-        if len(set(ids)) < len(ids):  # TUF 4.2: a key counts once
+        if len(set([s[0] for s in self.signatures])) < len(self.signatures):  # TUF 4.2: a key counts once
             raise Refused("signature", "got a key's signature twice")
-        digest = sha256()
-        start = 0
-        while True:  # the line ends of a key count as one byte
-            end = data.find(b"\\n", at + 11 + start) - at - 11
-            digest.update(body[start : end if end >= 0 else len(body)])
-            if end < 0:
-                break
-            digest.update(b"\n")
-            start = end + 2
-        self.digest = digest.digest()
+
+    def _same(self, value):
+        """Holds what stands next in the file to the one form that a value may have: compact, with sorted keys."""
+        if isinstance(value, (dict, list)):
+            keyed = isinstance(value, dict)
+            mark = "{" if keyed else "["
+            if not value:
+                self._is(mark)
+            for key in sorted(value) if keyed else value:
+                self._is(mark)
+                self._same(key)
+                if keyed:
+                    self._is(":")
+                    self._same(value[key])
+                mark = ","
+            self._is("}" if keyed else "]")
+        elif isinstance(value, str):
+            if "\\" in value:
+                raise ValueError("got a backslash")
+            value = '"%s"' % value.replace('"', '\\"')
+            self._is(value, value.replace("\n", "\\n"))
+        elif value is None or isinstance(value, bool):
+            self._is({True: "true", False: "false"}.get(value, "null"))
+        elif isinstance(value, int):
+            self._is(str(value))
+        else:
+            raise ValueError("got a float")
+
+    def _is(self, text, stands=None):
+        """Holds what stands next in the file to a text. The line end of a key, two bytes in the file, is signed as one."""
+        stands = (stands or text).encode()
+        if self.file.read(len(stands)) != stands:
+            raise ValueError("got another form than compact JSON with sorted keys")
+        if self.hash:
+            self.hash.update(text)
 
     def shaped(self, check, *args):
-        """Runs a check of the form, whose errors are refusals."""
+        """Runs a check of the form, whose errors are refusals, and forgets what it does not give."""
+        signed, self.signed = self.signed, None
         try:
-            return check(self.signed, *args)
+            return check(signed, *args)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as e:
-            raise Refused("format", "%s: %s" % (self.signed["_type"], e))
+            raise Refused("format", "%s: %s" % (signed["_type"], e))
 
     def prove(self, who):
         """Refuses fewer good signatures than the threshold; who is what allowed gave."""
@@ -61,34 +94,6 @@ class Metadata:
                     good.append(modulus)
         if len(good) < threshold:
             raise Refused("signature", "got %d good signatures, want %d" % (len(good), threshold), "a board reads keys of RSA alone")
-
-
-def _same(value, data, at):
-    """Returns the place behind a value that stands at a place in the one form that it may have; ValueError where it stands otherwise."""
-    if isinstance(value, (dict, list)):
-        object = isinstance(value, dict)
-        mark = b"{" if object else b"["
-        for key in sorted(value) if object else value:
-            at = _same(key, data, _is(mark, data, at))
-            if object:
-                at = _same(value[key], data, _is(b":", data, at))
-            mark = b","
-        return _is(b"}" if object else b"]", data, at if value else _is(mark, data, at))
-    if isinstance(value, str):
-        if "\\" in value:
-            raise ValueError("got a backslash")
-        value = '"%s"' % value.replace('"', '\\"').replace("\n", "\\n")
-    elif value is True or value is False or value is None:
-        value = {True: "true", False: "false"}.get(value, "null")
-    elif not isinstance(value, int):
-        raise ValueError("got a float")
-    return _is(str(value).encode(), data, at)
-
-
-def _is(text, data, at):
-    if data[at : at + len(text)] != text:
-        raise ValueError("got another form than compact JSON with sorted keys")
-    return at + len(text)
 
 
 def number(value, least=1):

@@ -1,6 +1,7 @@
 """A bundle as it is read from flash (docs/formats.md, Bundle): its sections, in the memory of its window and one small buffer."""
 
-from moult.repository import KINDS, Refused
+import moult_boot as boot
+from moult.repository import DOWNLOAD, KINDS, LIMIT, Refused
 
 _LIMITS = {1: 64, 2: 65536, 3: 16384, 8: 1 << 25}  # bytes of a section, even to pass it over
 _METADATA = 1 << 20
@@ -114,6 +115,18 @@ class Feed:
             self.left -= self.readinto(view[len(out) - self.left :])
         return out
 
+    def save(self, name):
+        """Writes a section's bytes to a file."""
+        boot.room(self.left)
+        with open(name, "wb") as f:
+            while self.left:
+                if self.at == self.end and not self._fill():
+                    raise Refused("format", "bundle: it ends early")
+                n = min(self.left, self.end - self.at)
+                f.write(self.buffer[self.at : self.at + n])
+                self.at += n
+                self.left -= n
+
 
 class Pointer(Exception):
     """The bundle is one: what newest says of root, targets and role is all that it brings."""
@@ -146,3 +159,22 @@ def open_bundle(name, module):
     except BaseException:
         feed.close()
         raise
+
+
+def spread(name, module, root):
+    """Writes the documents of a bundle, of the roots those above the version root, to files of their own: name and version (of a timestamp 0) to
+    the file."""
+    feed, documents = open_bundle(name, module), {}
+    try:
+        while 2 <= feed.kind <= 6:
+            key = (KINDS[feed.kind], feed.number if feed.kind != 3 else 0)
+            if feed.kind > 2 or feed.number > root:
+                if feed.left > LIMIT:
+                    raise Refused("length", "bundle: %s: got %d bytes, want at most %d" % (key[0], feed.left, LIMIT))
+                documents[key] = "%s%s.%s%s" % (DOWNLOAD, module, key[0], key[1] if feed.kind == 2 else "")
+                feed.save(documents[key])
+            if not feed.next():
+                break
+    finally:
+        feed.close()
+    return documents
