@@ -110,7 +110,7 @@ func (f *fetching) open() error {
 		f.feed, _, err = openFeed(r, s.opt.Module)
 		return err
 	}
-	d, feed, err := s.openBundle(f.ctx, metadataRoom+f.length)
+	d, feed, err := s.openBundle(f.ctx, metadataRoom+f.length, memo{})
 	switch {
 	case errors.Is(err, release.ErrNotFound):
 		return nil
