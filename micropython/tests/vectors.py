@@ -73,7 +73,10 @@ def bundle(case):
     put("bundle", unhexlify(case["bundle"]))
     from moult import download
 
-    feed = stream.Feed(download.take("m", "bundle"))
+    class Source:
+        name = "m"
+
+    feed = stream.Feed(download.take(Source, "bundle"))
     sections, files = [], None
     old = boot.read("main/.manifest") or ""
     while feed.next():

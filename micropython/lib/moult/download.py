@@ -104,13 +104,13 @@ def _take(r, name, mode):
                 raise boot.Error("%s: the flash takes no more" % name)
 
 
-def take(module, name):
+def take(source, name):
     """Puts a copy of a bundle where one is downloaded to, and returns its name."""
     drop()
     boot.makedirs(DOWNLOAD[:-1])
     with open(name, "rb") as f:
-        _take(f, DOWNLOAD + module, "wb")
-    return DOWNLOAD + module + ".part"
+        _take(f, DOWNLOAD + source.name, "wb")
+    return DOWNLOAD + source.name + ".part"
 
 
 def document(source, name, version):

@@ -8,8 +8,6 @@ import os
 import moult_boot as boot
 from moult.repository import Refused
 
-_LINE = 2560  # bytes: what a path of 1,024 bytes needs
-
 
 class Lines:
     """The files of a manifest, one by one: path, length, digest, link of the one that it stands at; number, from 0 on."""
@@ -20,7 +18,7 @@ class Lines:
 
     def rewind(self):
         self.file.seek(0)
-        self.line = self.file.readline(_LINE)
+        self.line = self.file.readline()
         self.number = -1
 
     def close(self):
@@ -28,7 +26,7 @@ class Lines:
 
     def next(self):
         """Goes to the next file; False where there is none."""
-        self.line = line = self.file.readline(_LINE)
+        self.line = line = self.file.readline()
         if line == b"]}\n" or not line:
             return False
         self.number += 1
@@ -46,7 +44,7 @@ class Lines:
         for _ in range(2):
             while True:
                 at = self.file.tell()
-                line = self.file.readline(_LINE)
+                line = self.file.readline()
                 if not line or line == b"]}\n":
                     break
                 if mark in line:

@@ -48,14 +48,18 @@ def _target(version, releases):
     raise Refused("missing", "release %s: the module's role does not have it" % version)
 
 
+def _sections(source, bundle):
+    from moult.stream import spread
+
+    return spread(bundle, source.name, held_version("root"))
+
+
 def _spread(source, bundle):
     """Returns a bundle's documents, none of a pointer or of what is no bundle; and whether what is held answers."""
-    from moult import stream
-
     try:
-        return stream.spread(bundle, source.name, held_version("root")), False
-    except stream.Pointer as e:
-        pointed = e.newest
+        documents, pointed = _sections(source, bundle)
+        if documents is not None:
+            return documents, False
     except Refused:
         if not source.url:
             raise
@@ -67,6 +71,12 @@ def _spread(source, bundle):
         if pointed.get(kind, 0) > held_version(file):
             return {}, False
     return {}, True
+
+
+def _walk(source, get):
+    from moult.chain import Chain
+
+    return Chain(source.name, get, source.now).walk()
 
 
 def prove(source, bundle, held, documents):
@@ -92,9 +102,7 @@ def prove(source, bundle, held, documents):
 
     while True:
         try:
-            from moult.chain import Chain
-
-            return Chain(source.name, get, source.now).walk()
+            return _walk(source, get)
         except Lacks as e:
             lacks = e.args[0]
         except Refused as e:
@@ -109,8 +117,7 @@ def prove(source, bundle, held, documents):
         finally:
             forget("chain", "metadata", "rsa")
         offered = ()
-        documents[lacks] = source.network().document(source, lacks[0], lacks[1])
-        source.offline()
+        documents[lacks] = source.online("document", lacks[0], lacks[1])
 
 
 def held_version(name):

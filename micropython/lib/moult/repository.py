@@ -39,15 +39,14 @@ class Source:
         installed = boot.version(self.m["main"]) if boot.kind(self.m["main"] + "/.manifest") == "file" else ""
         return "bundles/%s/%s%s.bundle" % (self.name, channel, "/" + installed if installed else "")
 
-    def network(self):
-        """Returns the part that asks the server; those that it does not need make room."""
+    def online(self, verb, *args):
+        """Asks the server, by a verb of download. What is not needed for it makes room, and so does it: no frame of a caller may still hold on
+        to a part, or it stays in memory."""
         forget("chain", "metadata", "rsa", "stream", "pack", "manifest", "version")
-        from moult import download
-
-        return download
-
-    def offline(self):
-        forget("download", "http", "tls")
+        try:
+            return _online(self, verb, args)
+        finally:
+            forget("download", "http", "tls", "preset")
 
     def latest(self, channel, memo=None):
         """Returns the version of the newest release that a channel allows, and a memo of it, also for the next time."""
@@ -55,17 +54,16 @@ class Source:
         bundle, held, etag = "", False, ""
         if self.bundle:
             path = ""
-            bundle = self.network().take(self.name, self.bundle)
+            bundle = self.online("take", self.bundle)
         elif path:
             known = memo[1] if memo and memo[0] == path and memo[2] == kinds else ""
-            bundle, etag = self.network().bundle(self, path, known)
+            bundle, etag = self.online("bundle", path, known)
             if etag is None and channel == "beta":
                 path = self.path("stable")
-                bundle, etag = self.network().bundle(self, path, "")
+                bundle, etag = self.online("bundle", path, "")
             held = bundle is None
             if held and memo[6] > max(self.now, floor().get("time", "")):
                 return memo[3], memo
-        self.offline()
         from moult.proof import newest
 
         return newest(self, channel, bundle, held, [path, etag or "", kinds])
@@ -82,11 +80,10 @@ class Source:
         try:
             bundle = ""
             if self.bundle:
-                bundle = self.network().take(self.name, self.bundle)
+                bundle = self.online("take", self.bundle)
             elif memo[0]:
-                bundle = self.network().bundle(self, memo[0], "")[0]
-            self.offline()
-            forget("proof", "chain", "metadata", "rsa", "version")
+                bundle = self.online("bundle", memo[0], "")[0]
+                forget("proof", "chain", "metadata", "rsa", "version")
             from moult.staging import stage
 
             done = yield from stage(self, bundle, memo[3], memo[4], memo[5], place)
@@ -97,6 +94,12 @@ class Source:
         boot.remove_tree(DOWNLOAD[:-1])
         forget("staging", "pack", "stream", "manifest")
         return done
+
+
+def _online(source, verb, args):
+    from moult import download
+
+    return getattr(download, verb)(source, *args)
 
 
 def floor():

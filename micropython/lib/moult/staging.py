@@ -18,12 +18,9 @@ def stage(source, bundle, version, length, digest, place):
         bundle = ""
         if not source.url:
             raise Refused("missing", "bundle: got none that leads from the installed version to %s" % version)
-        _fetch(source, "targets/%s/%s.%s" % (source.name, digest, version), file, length, digest)
+        source.online("file", "targets/%s/%s.%s" % (source.name, digest, version), file, length, digest)
     forget("stream")
-    from moult.manifest import check
-
-    count, size, links = check(file, source.name, version)
-    del check
+    count, size, links = _check(file, source.name, version)
     forget("manifest")
     lacking = None
     if bundle:
@@ -44,16 +41,26 @@ def stage(source, bundle, version, length, digest, place):
     if lacking:
         yield from _rest(source, file, place)
     if links:
-        from moult.pack import link
-
-        link(place)
+        _link(place)
     return count, size
+
+
+def _check(file, module, version):
+    from moult.manifest import check
+
+    return check(file, module, version)
 
 
 def _open(source, bundle):
     from moult.stream import open_bundle
 
     return open_bundle(bundle, source.name)
+
+
+def _link(place):
+    from moult.pack import link
+
+    link(place)
 
 
 def _unpack(feed, main, place, fresh, source):
@@ -64,33 +71,27 @@ def _unpack(feed, main, place, fresh, source):
 
 def _manifest(source, bundle, file, length, digest):
     """Writes the bundle's manifest, and returns whether it is made for a board that has nothing; None where it is not for this board."""
-    from moult import stream
     from moult.pack import manifest
 
-    feed = None
+    feed = _open(source, bundle)
     try:
-        feed = _open(source, bundle)
         fresh = not feed.seek(7)
         return fresh if manifest(feed, source.m["main"] + "/.manifest", file, length, digest) else None
-    except stream.Pointer:
-        return None
     finally:
-        if feed:
-            feed.close()
+        feed.close()
 
 
-def _fetch(source, path, file, length, digest):
-    source.network().file(source, path, file, length, digest)
-    source.offline()
+def _lines(file):
+    from moult.pack import Lines
+
+    return Lines(file)
 
 
 def _rest(source, file, place):
     """Asks for the files that are not staged yet, each whole."""
     number = -1
     while True:
-        from moult.pack import Lines
-
-        lines = Lines(file)
+        lines = _lines(file)
         try:
             there = lines.go(number + 1)
             while there and (lines.link or boot.kind(place + "/" + lines.path)):
@@ -100,7 +101,8 @@ def _rest(source, file, place):
             number, path, length, digest = lines.number, lines.path, lines.length, lines.digest
         finally:
             lines.close()
+        lines = None
         if not source.url:
             raise Refused("missing", "%s: it is not in the bundle, and the board has altered it" % path)
         yield 0
-        _fetch(source, "files/%s/%s" % (digest[:2], digest), place + "/" + path, length, digest)
+        source.online("file", "files/%s/%s" % (digest[:2], digest), place + "/" + path, length, digest)

@@ -94,6 +94,10 @@ class Feed:
             raise Refused("length", "bundle: got the section %d of %d bytes" % (kind, left))
         return kind
 
+    def is_pointer(self):
+        """Reports whether the bundle only names versions; asked at its first section behind the name."""
+        return self.kind in (2, 5, 6) and not self.left
+
     def seek(self, kind, number=0):
         """Goes to a section of a kind, and of a number, if one is given; it reports whether there is one. Those behind stay."""
         while True:
@@ -128,14 +132,6 @@ class Feed:
                 self.left -= n
 
 
-class Pointer(Exception):
-    """The bundle is one: what newest says of root, targets and role is all that it brings."""
-
-    def __init__(self, newest):
-        super().__init__("a pointer")
-        self.newest = newest
-
-
 def open_bundle(name, module):
     """Returns the feed of a module's bundle, at its first section behind the name."""
     feed = Feed(name)
@@ -145,14 +141,6 @@ def open_bundle(name, module):
         if got != module.encode():
             raise Refused("wrong-module", "bundle: got the module %r, want %s" % (got, module))
         first = feed.next()
-        if first in (2, 5, 6) and not feed.left:
-            newest = {}
-            while first:
-                if first not in (2, 5, 6) or feed.left:
-                    raise Refused("format", "bundle: got a pointer with more in it")
-                newest[KINDS[first]] = feed.number
-                first = feed.next()
-            raise Pointer(newest)
         if not first:
             feed.kind = 10
         return feed
@@ -162,10 +150,16 @@ def open_bundle(name, module):
 
 
 def spread(name, module, root):
-    """Writes the documents of a bundle, of the roots those above the version root, to files of their own: name and version (of a timestamp 0) to
-    the file."""
+    """Writes the documents of a bundle, of the roots those above the version root, to files of their own. It returns their files by name and
+    version (of a timestamp 0); or None and the versions that a pointer names."""
     feed, documents = open_bundle(name, module), {}
     try:
+        if feed.is_pointer():
+            while feed.kind in (2, 5, 6) and not feed.left:
+                documents[KINDS[feed.kind]] = feed.number
+                if not feed.next():
+                    return None, documents
+            raise Refused("format", "bundle: got a pointer with more in it")
         while 2 <= feed.kind <= 6:
             key = (KINDS[feed.kind], feed.number if feed.kind != 3 else 0)
             if feed.kind > 2 or feed.number > root:
@@ -177,4 +171,4 @@ def spread(name, module, root):
                 break
     finally:
         feed.close()
-    return documents
+    return documents, None
