@@ -3,6 +3,7 @@ package micropython_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net"
 	"net/http"
@@ -101,6 +102,7 @@ func (r *signedRepo) serve(w http.ResponseWriter, req *http.Request) {
 	if cut > 0 && strings.HasSuffix(line, ".bundle") {
 		w.Header().Set("Content-Length", fmt.Sprint(len(data)))
 		_, _ = w.Write(data[:min(cut, int64(len(data)))])
+		w.(http.Flusher).Flush()
 		panic(http.ErrAbortHandler)
 	}
 	http.ServeContent(w, req, "", time.Time{}, bytes.NewReader(data))
@@ -155,4 +157,9 @@ func (r *signedRepo) follow(b *board, more string) {
 	root, err := os.ReadFile(filepath.Join(r.dir, "metadata/1.root.json"))
 	must(b.t, err)
 	b.write(".moult/trust/anchor.json", string(root))
+}
+
+func digestOf(content string) string {
+	sum := sha256.Sum256([]byte(content))
+	return hex.EncodeToString(sum[:])
 }

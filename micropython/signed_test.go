@@ -1,0 +1,221 @@
+package micropython_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestPackVectors plays every vector of the pack: deltas, packs, bundles.
+func TestPackVectors(t *testing.T) {
+	eachWord(t, func(t *testing.T, word string) {
+		want := 0
+		for _, name := range []string{"delta", "pack", "bundle"} {
+			data, err := os.ReadFile("../testdata/vectors/pack/" + name + ".json")
+			must(t, err)
+			var all []json.RawMessage
+			must(t, json.Unmarshal(data, &all))
+			want += len(all)
+		}
+		b := newBoard(t, word)
+		b.heap = "16M"
+		end, out := b.run(t.Context(), abs(t, "tests/vectors.py"), abs(t, "../testdata/vectors/pack"))
+		if end != 0 || out != fmt.Sprintf("cases %d\n", want) || want < 100 {
+			t.Errorf("status %d, want %d cases and no word more\n%s", end, want, out)
+		}
+	})
+}
+
+// chainVector is testdata/vectors/chain/README.md's case.json.
+type chainVector struct {
+	Device, Reason, Version string
+	Nothing                 bool
+	Files                   map[string]string
+}
+
+// TestChainVectors plays every vector of the whole chain as a stick's bundle: the same reason as in Go, and the same files, of which a link is
+// a copy on a board.
+func TestChainVectors(t *testing.T) {
+	const vectors = "../testdata/vectors/chain"
+	names, err := filepath.Glob(vectors + "/*/case.json")
+	must(t, err)
+	if len(names) < 100 {
+		t.Fatalf("got %d vectors, want them all", len(names))
+	}
+	eachWord(t, func(t *testing.T, word string) {
+		for _, name := range names {
+			dir := filepath.Dir(name)
+			t.Run(filepath.Base(dir), func(t *testing.T) {
+				var v chainVector
+				data, err := os.ReadFile(name)
+				must(t, err)
+				must(t, json.Unmarshal(data, &v))
+				b := newBoard(t, word)
+				b.heap = "1M"
+				device := filepath.Join(vectors, v.Device)
+				must(t, os.CopyFS(filepath.Join(b.dir, ".moult/trust"), os.DirFS(device+"/trust")))
+				if _, err := os.Stat(device + "/main"); err == nil {
+					must(t, os.CopyFS(filepath.Join(b.dir, "irrigation/main"), os.DirFS(device+"/main")))
+				}
+				before := b.tree("irrigation/main")
+				end, out := b.run(t.Context(), abs(t, "tests/chain.py"), abs(t, dir))
+				want := "did update\n"
+				switch {
+				case v.Reason == "downgrade" || v.Nothing:
+					want = "did nothing\n"
+				case v.Reason != "":
+					want = "refused " + v.Reason + " "
+				case len(before) == 0:
+					want = "did install\n"
+				}
+				if end != 0 || !strings.HasPrefix(out, want) {
+					t.Fatalf("status %d: got %q, want %q", end, out, want)
+				}
+				after := b.tree("irrigation/main")
+				if v.Version == "" {
+					if !maps.Equal(before, after) {
+						t.Errorf("got %q in main, want it as it was", after)
+					}
+					return
+				}
+				got := map[string]string{".version": v.Version}
+				for path, digest := range v.Files {
+					if target, isLink := strings.CutPrefix(digest, "-> "); isLink {
+						digest = v.Files[target]
+					}
+					got[path] = digest
+				}
+				for path, content := range after {
+					if path != ".version" {
+						content = digestOf(content)
+					}
+					if got[path] != content {
+						t.Errorf("%s: got %s, want %s", path, content, got[path])
+					}
+				}
+				if len(after) != len(got) {
+					t.Errorf("got %d files, want %d", len(after), len(got))
+				}
+			})
+		}
+	})
+}
+
+// TestSigned follows a repository that the real 'moult repo' makes.
+func TestSigned(t *testing.T) {
+	eachWord(t, func(t *testing.T, word string) {
+		r := newSignedRepo(t)
+		old := map[string]string{"app.py": runs("1.9"), "lib/same.py": strings.Repeat("same = 1\n", 300), "bin.dat": "\x00\xff\x00", "gone.py": "gone", "empty": ""}
+		now := with(old, map[string]string{"app.py": runs("1.10"), "lib/new.py": "new"})
+		delete(now, "gone.py")
+		r.add("app", "1.9", old)
+		b := newBoard(t, word)
+		r.follow(b, `"keep": ["kept.txt"]`)
+		b.write("main.py", "import moult\nmoult.run()\nimport app.main.app\n")
+		step := func(what string, asked ...string) {
+			t.Helper()
+			end, out := b.boot()
+			if end != atPrompt {
+				t.Fatalf("%s: status %d\n%s", what, end, out)
+			}
+			got, _, _ := r.requests()
+			if !slices.Equal(got, asked) {
+				t.Errorf("%s: asked for %q, want %q\n%s", what, got, asked, out)
+			}
+		}
+		step("an install, and the check after it", "bundles/app/stable.bundle", "bundles/app/stable/1.9.bundle")
+		b.wantTree("app/main", with(old, map[string]string{".version": "1.9"}))
+		step("nothing new", "bundles/app/stable/1.9.bundle unchanged")
+		b.write("app/main/kept.txt", "mine")
+		r.add("app", "1.10", now)
+		step("an update, and the check after it", "bundles/app/stable/1.9.bundle", "bundles/app/stable/1.10.bundle")
+		b.wantTree("app/main", with(now, map[string]string{".version": "1.10", "kept.txt": "mine"}))
+		if left := b.tree(".moult/download"); len(left) > 0 {
+			t.Errorf("got %d downloads left, want none", len(left))
+		}
+		step("nothing new again", "bundles/app/stable/1.10.bundle unchanged")
+		manifest, err := os.ReadFile(filepath.Join(b.dir, "app/main/.manifest"))
+		must(t, err)
+		if want := fmt.Sprintf(`{"module":"app","version":"1.10","files":[%s`, "\n"); !strings.HasPrefix(string(manifest), want) {
+			t.Errorf("got the manifest %.80q, want the signed one", manifest)
+		}
+		b.wantHistory("updated app 1.9", "updated app 1.10")
+		// A file that the board altered is asked for whole.
+		b.write("app/main/lib/same.py", "altered")
+		r.add("app", "1.11", with(now, map[string]string{"app.py": runs("1.11")}))
+		step("an altered file", "bundles/app/stable/1.10.bundle", "files/"+digestOf(now["lib/same.py"])[:2]+"/"+digestOf(now["lib/same.py"]), "bundles/app/stable/1.11.bundle")
+		b.wantTree("app/main", with(now, map[string]string{".version": "1.11", "kept.txt": "mine", "app.py": runs("1.11")}))
+	})
+}
+
+// TestSignedCut cuts the bundle's download at each fifth of it: the board goes on where it was cut.
+func TestSignedCut(t *testing.T) {
+	eachWord(t, func(t *testing.T, word string) {
+		r := newSignedRepo(t)
+		files := map[string]string{"app.py": runs("1.0")}
+		for i := range 5 {
+			files[fmt.Sprintf("%d.bin", i)] = digestOf(fmt.Sprint(i)) + digestOf(fmt.Sprint(-i))
+		}
+		r.add("app", "1.0", files)
+		info, err := os.Stat(filepath.Join(r.dir, "bundles/app/stable.bundle"))
+		must(t, err)
+		for part := range int64(5) {
+			r.cut = max(info.Size()*part/5, 3)
+			b := newBoard(t, word)
+			r.follow(b, "")
+			if end, out := b.start(); end != atPrompt || !strings.Contains(out, "went False") {
+				t.Fatalf("cut at %d: status %d\n%s", r.cut, end, out)
+			}
+			cut := r.cut
+			r.cut = 0
+			r.requests()
+			b.boot()
+			asked, _, _ := r.requests()
+			want := "bundles/app/stable.bundle"
+			if cut > 5 {
+				want += fmt.Sprint(" from ", cut)
+			}
+			if len(asked) != 2 || asked[0] != want {
+				t.Errorf("cut at %d: asked for %q, want %q first", cut, asked, want)
+			}
+			b.wantTree("app/main", with(files, map[string]string{".version": "1.0"}))
+		}
+	})
+}
+
+// TestSignedPowerCut loses the power before every operation on the flash of a signed update, and again during the recovery.
+func TestSignedPowerCut(t *testing.T) {
+	eachWord(t, func(t *testing.T, word string) {
+		r := newSignedRepo(t)
+		r.add("irrigation", "1.9.0", irrigationOld)
+		installed := newBoard(t, word)
+		r.follow(installed, "")
+		config := fmt.Sprintf(`{"modules": {"irrigation": {"keep": ["settings.py"]}}, "repository": {"url": %q}}`, r.URL)
+		installed.write("config/moult.json", config)
+		installed.boot()
+		r.add("irrigation", "1.10.0", irrigationNew)
+		p := &cutPlan{
+			Files: map[string]string{"config/moult.json": config,
+				"boot.py": "import moult_boot\nmoult_boot.start(alarm=False)\ndel moult_boot\n",
+				"main.py": "import moult\nmoult.listener = None\nif not moult.run():\n    raise SystemExit(9)\nmoult.start('irrigation.main.app', 'main')\n"},
+			Own: map[string]string{"config/moult.json": config}, End: []string{"1.10.0"}, Either: map[string]bool{"notes.local": true},
+			Modules: map[string]map[string]map[string]string{"irrigation": {"1.9.0": with(irrigationOld, ownBefore), "1.10.0": with(irrigationNew, ownAfter)}}}
+		for name, content := range installed.everything() {
+			if strings.HasPrefix(name, "irrigation/main/") || strings.HasPrefix(name, ".moult/trust/") {
+				p.Files[name] = content
+			}
+		}
+		for name, content := range ownBefore {
+			p.Files["irrigation/main/"+name] = content
+		}
+		for name, content := range packageFiles(t) {
+			p.Files["lib/"+name] = content
+		}
+		p.cut(t, word, "['1.10.0', '1.9.0']")
+	})
+}
