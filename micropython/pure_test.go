@@ -1,6 +1,10 @@
 package micropython_test
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -9,23 +13,24 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"moult/release"
 	"moult/source/forge"
 	"moult/source/sourcetest"
 )
 
-// newest is MicroPython's newest release, as WebAssembly: it has no sockets, and runs the cases that need none.
-const newest = "newest"
+// newest is MicroPython's newest release, as WebAssembly from npm: it has no sockets, and runs the cases that need none.
+const newest = "@micropython/micropython-webassembly-pyscript"
 
-// evalIn runs a script in an interpreter, by its words or as newest, with the package on its path; data is what the script
+// evalIn runs a script in an interpreter, by its words or its package, with the package on its path; data is what the script
 // finds in the variable DATA. It returns what was printed.
 func evalIn(t *testing.T, which, script string, data any) string {
 	t.Helper()
 	encoded, err := json.Marshal(data)
 	must(t, err)
 	text := "import json\nDATA = json.loads(" + pythonText(string(encoded)) + ")\n" + script
-	if which != newest {
+	if slices.Contains(words, which) {
 		b := newBoard(t, which)
 		file := filepath.Join(t.TempDir(), "script.py")
 		must(t, os.WriteFile(file, []byte(text), 0o600))
@@ -45,7 +50,9 @@ func evalIn(t *testing.T, which, script string, data any) string {
 	setup.WriteString("sys.path.insert(0, 'lib')\n")
 	file := filepath.Join(t.TempDir(), "script.py")
 	must(t, os.WriteFile(file, []byte(setup.String()+text), 0o600))
-	out, err := exec.Command("node", "tests/newest.mjs", file).CombinedOutput()
+	ctx, stop := context.WithTimeout(t.Context(), patience)
+	defer stop()
+	out, err := exec.CommandContext(ctx, "node", "tests/wasm.mjs", "../testdata/npm/node_modules/"+which, file).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v (npm's packages are installed by make deps)\n%s", err, out)
 	}
@@ -143,6 +150,94 @@ for pattern in DATA["Patterns"]:
 				}
 				i++
 			}
+		}
+	})
+}
+
+// TestArchive unpacks an archive whole, cut at every few bytes, and with bytes changed. What is not whole is refused; what is accepted
+// is what was packed.
+func TestArchive(t *testing.T) {
+	files := sourcetest.Tree{"README.md": {Content: "no"}, "main/app.py": {Content: "print(1)\n", Executable: true}, "main/lib/deep/é.bin": {Content: "\x00\x01" + strings.Repeat("abc", 400)},
+		"main/empty": {}, "main/" + strings.Repeat("long/", 22) + "x": {Content: strings.Repeat("x", 512)}}
+	data := sourcetest.TarGz("repo-1", strings.Repeat("c", 40), time.Unix(1e9, 0), files)
+	manifest := release.Manifest{Module: "app", Version: release.MustVersion("v1"), Repository: "https://github.com/o/app", Commit: strings.Repeat("c", 40)}
+	for name, file := range files {
+		if path, ok := strings.CutPrefix(name, "main/"); ok {
+			sum := sha256.Sum256([]byte(file.Content))
+			manifest.Files = append(manifest.Files, release.Entry{Path: path, Length: int64(len(file.Content)), SHA256: hex.EncodeToString(sum[:]), Executable: file.Executable})
+		}
+	}
+	want, err := manifest.Encode()
+	must(t, err)
+	everywhere(t, func(t *testing.T, which string) {
+		out := evalIn(t, which, `
+import io, os
+from binascii import a2b_base64
+import moult_boot as boot
+from moult.archive import unpack
+whole = a2b_base64(DATA.encode())
+
+class Body(io.IOBase):
+    def __init__(self, data):
+        self.data, self.at = data, 0
+    def readinto(self, into):
+        n = min(len(into), len(self.data) - self.at)
+        into[:n] = self.data[self.at : self.at + n]
+        self.at += n
+        return n
+
+def get(data):
+    boot.remove_tree("slot")
+    boot.makedirs("slot")
+    try:
+        for _ in unpack(Body(data), "main", "slot", ("app", "v1", "https://github.com/o/app")):
+            pass
+    except boot.Error as e:
+        return None
+    with open("slot/.manifest") as f:
+        return f.read()
+
+first = get(whole)
+print(first, end="")
+for cut in range(0, len(whole), 5):
+    if get(whole[:cut]) is not None:
+        print("cut at", cut, "of", len(whole), "was accepted")
+for at in range(10, len(whole) - 4, 7):  # behind gzip's head, before its length, which no MicroPython reads
+    changed = bytearray(whole)
+    changed[at] ^= 0x10
+    if get(bytes(changed)) not in (None, first):
+        print("changed at", at, "was accepted")
+`, base64.StdEncoding.EncodeToString(data))
+		if out != string(want) {
+			t.Errorf("got\n%s\nwant, as Go writes it,\n%s", out, want)
+		}
+	})
+}
+
+// TestSlots switches to a version and back.
+func TestSlots(t *testing.T) {
+	everywhere(t, func(t *testing.T, which string) {
+		out := evalIn(t, which, `
+import os
+import moult_boot as boot, moult_slots as slots
+def put(name, text):
+    boot.makedirs(boot.parent(name))
+    with open(name, "w") as f:
+        f.write(text)
+put("app/main/.version", "1.0"); put("app/main/a", "old"); put("app/main/own/x", "mine")
+put("app/next/a", "new")
+put("app/next/.manifest", '{"module":"app","version":"1.1","files":[\n{"path":"a","length":3,"sha256":""}\n]}\n')
+state = {"main": "app/main", "keep": [], "from": "1.0", "to": "1.1", "attempt": 1, "since": "now", "limit": 3, "within": 60}
+slots.finish_switch("app", state)
+print(boot.version("app/main"), boot.read("app/main/a"), boot.read("app/main/own/x"), state["step"])
+boot.start(alarm=False)
+print(boot.load("app")["starts"])
+slots.begin_roll_back("app", boot.load("app"), "why not")
+print(boot.version("app/main"), boot.read("app/main/a"), boot.read("app/main/own/x"), boot.kind("app/next"), boot.kind("app/prev"))
+print([e["event"] for e in boot.events()], boot.load("app")["rejected"])
+`, nil)
+		if want := "1.1 new mine trial\n1\n1.0 old mine None None\n['switched', 'rolled-back'] ['1.1']\n"; out != want {
+			t.Errorf("got\n%s\nwant\n%s", out, want)
 		}
 	})
 }

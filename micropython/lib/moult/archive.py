@@ -128,10 +128,11 @@ def unpack(body, folder, slot, head):
         if manifest is None or not manifest.count:
             raise Error("release %s: got no file below %s" % (head[1], folder or "its top"), 'check "dir"')
         manifest.close()
-    except BaseException:
+    except ValueError as e:  # as of a name that is no UTF-8
+        raise BadArchive("got a header that is none: %r" % e)
+    finally:
         if manifest:
             manifest.file.close()
-        raise
     return manifest
 
 

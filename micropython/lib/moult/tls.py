@@ -39,6 +39,6 @@ def _certificates(name):
                     yield bytes(der)
                     der = None
                 elif der is not None:
-                    der.extend(a2b_base64(line))
+                    der.extend(a2b_base64(line.encode()))
     except OSError:
         pass
