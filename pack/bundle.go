@@ -34,7 +34,7 @@ func OpenBundle(r io.Reader) (*Bundle, error) {
 	if b.window = int(head[len(magic)]); b.window < deflate.MinWindow || b.window > deflate.MaxWindow {
 		return nil, release.Refuse(release.BadFormat, "bundle: window: got 2^%d, want 2^%d to 2^%d", b.window, deflate.MinWindow, deflate.MaxWindow)
 	}
-	b.r = bufio.NewReader(&inflater{flate.NewReader(b.src), b.src})
+	b.r = bufio.NewReader(&inflater{flate.NewReaderDict(b.src, []byte(Dictionary)), b.src})
 	return b, nil
 }
 

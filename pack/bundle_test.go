@@ -33,7 +33,7 @@ func TestBundle(t *testing.T) {
 		body   []byte
 	}{
 		{pack.Module, 0, []byte("irrigation")}, {pack.Root, 2, []byte("{2}")}, {pack.Root, 3, []byte("{3}")}, {pack.Timestamp, 900, []byte("{}")},
-		{pack.Snapshot, 7, nil}, {pack.Targets, 1, []byte("t")}, {pack.Role, 12, []byte("r")}, {pack.Base, 0, bytes.Repeat([]byte{7}, 32)},
+		{pack.Snapshot, 7, nil}, {pack.Targets, 1, []byte("t")}, {pack.Role, 12, []byte("r")}, {pack.Base, 0, bytes.Repeat([]byte{7}, pack.BaseLength)},
 		{pack.ManifestKind, 1, pack.AppendDelta(nil, before, manifest)},
 	}
 	for window := deflate.MinWindow; window <= deflate.MaxWindow; window++ {
@@ -111,7 +111,7 @@ type bundleRefusal struct {
 }
 
 func bundleRefusals() []bundleRefusal {
-	base := "070020" + strings.Repeat("00", 32)
+	base := "070008" + strings.Repeat("00", 8)
 	good := bundle(moduleM + base + "080100" + "090000" + "00")
 	return []bundleRefusal{
 		{"good", good, ""},
@@ -140,7 +140,8 @@ func bundleRefusals() []bundleRefusal {
 		{"root twice", bundle(moduleM + "020200" + "020200"), release.BadFormat},
 		{"version 0", bundle(moduleM + "030000"), release.BadFormat},
 		{"module with a number", bundle("0101016d"), release.BadFormat},
-		{"base too short", bundle(moduleM + "07001f" + strings.Repeat("00", 31)), release.BadFormat},
+		{"base too short", bundle(moduleM + "070007" + strings.Repeat("00", 7)), release.BadFormat},
+		{"base too long", bundle(moduleM + "070020" + strings.Repeat("00", 32)), release.BadFormat},
 		{"manifest of kind 2", bundle(moduleM + base + "080200"), release.BadFormat},
 		{"delta without a base", bundle(moduleM + "080100"), release.BadFormat},
 		{"pack with a length", bundle(moduleM + "090001" + "00"), release.BadFormat},

@@ -17,7 +17,7 @@ const (
 	Snapshot                     //
 	Targets                      //
 	Role                         // the module's role
-	Base                         // the SHA-256 of the installed manifest
+	Base                         // the first BaseLength bytes of the SHA-256 of the installed manifest
 	ManifestKind                 // number 0: the manifest; 1: a delta to it from the base
 	PackKind                     // the pack
 )
@@ -36,6 +36,9 @@ const magic = "MLT\x01"
 
 // MaxSection is the length of the largest section, in bytes: that of the largest manifest. A pack has its own bounds.
 const MaxSection = 32 << 20
+
+// BaseLength is the length of a base section, in bytes. It only says early that a delta does not fit.
+const BaseLength = 8
 
 // Section is the head of a section of a bundle.
 type Section struct {
@@ -74,8 +77,8 @@ func (s Section) check(before Section) error {
 		}
 	}
 	switch {
-	case s.Kind == Base && s.Length != 32:
-		return refuse("length: got %d, want 32", s.Length)
+	case s.Kind == Base && s.Length != BaseLength:
+		return refuse("length: got %d, want %d", s.Length, BaseLength)
 	case s.Kind == PackKind && s.Length != 0:
 		return refuse("length: got %d, want 0", s.Length)
 	case s.Length > MaxSection:

@@ -198,7 +198,7 @@ func bundleVectors(t *testing.T) (all []bundleVector) {
 		buf.Write(body)
 		return hex.EncodeToString(buf.Bytes())
 	}
-	digest := unhex(t, digestOf(base))
+	digest := unhex(t, digestOf(base))[:pack.BaseLength]
 	whole := section(pack.ManifestKind, 0, []byte(text))
 	packed := "090000" + hex.EncodeToString(pk.Bytes())
 	for _, v := range []struct{ name, sections string }{
@@ -206,6 +206,8 @@ func bundleVectors(t *testing.T) (all []bundleVector) {
 		{"the manifest whole", module + section(pack.Base, 0, digest) + whole + packed},
 		{"metadata", module + section(pack.Root, 2, []byte("{2}")) + section(pack.Root, 3, []byte("{3}")) + section(pack.Timestamp, 9, []byte("t")) +
 			section(pack.Snapshot, 8, []byte("s")) + section(pack.Targets, 1, []byte("g")) + section(pack.Role, 5, nil)},
+		{"metadata that is much of the dictionary", module + section(pack.Timestamp, 9, []byte(pack.Dictionary[450:])) + section(pack.Role, 5, []byte(pack.Dictionary[:200]))},
+		{"a pointer", module + section(pack.Root, 1, nil) + section(pack.Targets, 2, nil) + section(pack.Role, 9, nil)},
 	} {
 		for _, window := range []int{10, 12, 15} {
 			data := written(t, v.sections, window)
@@ -234,7 +236,7 @@ func bundleVectors(t *testing.T) (all []bundleVector) {
 func written(t *testing.T, sections string, window int) []byte {
 	t.Helper()
 	buf := bytes.NewBufferString("MLT\x01" + string(rune(window)))
-	w, err := deflate.NewWriter(buf, window)
+	w, err := deflate.NewWriterDict(buf, window, []byte(pack.Dictionary))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ type Writer struct {
 
 // NewWriter begins a bundle on w, for a device that inflates with a window of 2^window bytes.
 func NewWriter(w io.Writer, window int) (*Writer, error) {
-	stream, err := deflate.NewWriter(w, window)
+	stream, err := deflate.NewWriterDict(w, window, []byte(Dictionary))
 	if err != nil {
 		return nil, fmt.Errorf("bundle: %w", err)
 	}

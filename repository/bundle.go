@@ -2,10 +2,11 @@ package repository
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"strconv"
+
+	"github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"moult/disk"
 	"moult/fault"
@@ -63,7 +64,7 @@ func (v *View) WriteBundle(ctx context.Context, w io.Writer, b Bundle) (Bundled,
 		b.Window = v.settings.Window
 	}
 	count := &counter{w: w, ctx: ctx}
-	if err := v.writeBundle(count, g, to, from, b.Window); err != nil {
+	if err := v.writeBundle(count, g, to, from, b.Window, true); err != nil {
 		return Bundled{}, fmt.Errorf("bundle of %s %s: %w", to.Module, to.Version, err)
 	}
 	return Bundled{to.Module, to.Version, b.From, count.n}, nil
@@ -98,8 +99,8 @@ func newestOf(targets []Target, c release.Channel) (Target, bool) {
 	return Target{}, false
 }
 
-// writeBundle writes the sections of docs/formats.md, in their order.
-func (v *View) writeBundle(out io.Writer, g *generation, to Target, from *Target, window int) error {
+// writeBundle writes the sections of docs/formats.md, in their order; targets only where withTargets says so.
+func (v *View) writeBundle(out io.Writer, g *generation, to Target, from *Target, window int, withTargets bool) error {
 	w, err := pack.NewWriter(out, window)
 	if err != nil {
 		return err
@@ -107,7 +108,7 @@ func (v *View) writeBundle(out io.Writer, g *generation, to Target, from *Target
 	if err := w.Section(pack.Module, 0, []byte(to.Module)); err != nil {
 		return err
 	}
-	if err := v.writeMetadata(w, g, to.Module); err != nil {
+	if err := v.writeMetadata(w, g, to.Module, withTargets); err != nil {
 		return err
 	}
 	toBytes, err := v.manifestBytes(to)
@@ -128,11 +129,11 @@ func (v *View) writeBundle(out io.Writer, g *generation, to Target, from *Target
 		if err != nil {
 			return err
 		}
-		hash, err := hex.DecodeString(from.SHA256)
+		hash, err := hexBytes(from.SHA256)
 		if err != nil {
 			return err
 		}
-		if err := w.Section(pack.Base, 0, hash); err != nil {
+		if err := w.Section(pack.Base, 0, hash[:pack.BaseLength]); err != nil {
 			return err
 		}
 		if delta := pack.AppendDelta(nil, fromBytes, toBytes); len(delta) < len(toBytes) {
@@ -148,8 +149,28 @@ func (v *View) writeBundle(out io.Writer, g *generation, to Target, from *Target
 	return w.Close()
 }
 
-// writeMetadata writes what proves a module's releases to a device that has the first root alone.
-func (v *View) writeMetadata(w *pack.Writer, g *generation, module string) error {
+// writePointer writes a bundle that names the versions of what a device of the newest release holds, and brings nothing.
+func writePointer(out io.Writer, g *generation, module string, window int) error {
+	w, err := pack.NewWriter(out, window)
+	if err != nil {
+		return err
+	}
+	if err := w.Section(pack.Module, 0, []byte(module)); err != nil {
+		return err
+	}
+	for _, s := range []struct {
+		kind pack.Kind
+		role string
+	}{{pack.Root, Root}, {pack.Targets, Targets}, {pack.Role, module}} {
+		if err := w.Section(s.kind, uint64(g.version(s.role)), nil); err != nil {
+			return err
+		}
+	}
+	return w.Close()
+}
+
+// writeMetadata writes what proves a module's releases to a device that has the first root alone, and targets where it is left out.
+func (v *View) writeMetadata(w *pack.Writer, g *generation, module string, withTargets bool) error {
 	type section struct {
 		kind    pack.Kind
 		version int64
@@ -161,9 +182,11 @@ func (v *View) writeMetadata(w *pack.Writer, g *generation, module string) error
 	}
 	all = append(all,
 		section{pack.Timestamp, g.version(Timestamp), Timestamp + ".json"},
-		section{pack.Snapshot, g.version(Snapshot), numbered(g.version(Snapshot), Snapshot)},
-		section{pack.Targets, g.version(Targets), numbered(g.version(Targets), Targets)},
-		section{pack.Role, g.version(module), numbered(g.version(module), module)})
+		section{pack.Snapshot, g.version(Snapshot), numbered(g.version(Snapshot), Snapshot)})
+	if withTargets {
+		all = append(all, section{pack.Targets, g.version(Targets), numbered(g.version(Targets), Targets)})
+	}
+	all = append(all, section{pack.Role, g.version(module), numbered(g.version(module), module)})
 	for _, s := range all {
 		data, err := disk.ReadFile(v.disk, g.dir+"/"+s.name, maxMetadata)
 		if err != nil {
@@ -188,7 +211,7 @@ func (v *View) madeFor(name string) (module, made string) {
 	if err != nil {
 		return "", ""
 	}
-	root, targets := uint64(1), uint64(0)
+	root, targets := int64(1), int64(0)
 	for {
 		s, err := b.Next()
 		if err != nil {
@@ -202,11 +225,21 @@ func (v *View) madeFor(name string) (module, made string) {
 			}
 			module = string(body)
 		case pack.Root:
-			root = s.Number
+			root = int64(s.Number)
+		case pack.Snapshot: // it names targets, which may be left out
+			body, err := b.Body(maxMetadata)
+			if err != nil {
+				return "", ""
+			}
+			m, err := new(metadata.Metadata[metadata.SnapshotType]).FromBytes(body)
+			if err != nil || m.Signed.Meta[Targets+".json"] == nil {
+				return "", ""
+			}
+			targets = m.Signed.Meta[Targets+".json"].Version
 		case pack.Targets:
-			targets = s.Number
+			targets = int64(s.Number)
 		case pack.Role:
-			return module, mark(b.Window(), int64(root), int64(targets), int64(s.Number))
+			return module, mark(b.Window(), root, targets, int64(s.Number))
 		}
 	}
 }

@@ -25,7 +25,7 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// BenchmarkAdd publishes a release of 40 KB in ten files on top of four others: files, manifest, signatures (RSA-2048), ten bundles.
+// BenchmarkAdd publishes a release of 40 KB in ten files on top of four others: files, manifest, signatures (RSA-2048), twelve bundles.
 func BenchmarkAdd(b *testing.B) {
 	r := newRig(b, repository.RSA2048)
 	files := tree{}

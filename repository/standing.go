@@ -16,13 +16,15 @@ const bundlesDir = "bundles"
 
 // standing is a bundle that stands in the repository as a file.
 type standing struct {
-	name string // its path
-	to   Target
-	from *Target
-	same string // the path of one with the same content; "" where there is none
+	name    string // its path
+	to      Target
+	from    *Target
+	pointer bool   // for a device that has to, or what is newer still
+	same    string // the path of one with the same content; "" where there is none
 }
 
-// standingOf lists the bundles that a module is to have (docs/formats.md): for each channel, from nothing and from each older release.
+// standingOf lists the bundles that a module is to have (docs/formats.md): for each channel, from nothing and from each older release,
+// and a pointer for each that is not older.
 func standingOf(module string, targets []Target) (all []standing) {
 	var stable *Target
 	for _, channel := range []release.Channel{release.Stable, release.Beta} {
@@ -40,8 +42,11 @@ func standingOf(module string, targets []Target) (all []standing) {
 		}
 		add(standing{to: to}, ".bundle")
 		for i, from := range targets {
+			below := "/" + from.Version.String() + ".bundle"
 			if newestFirst(to.Version, from.Version) < 0 {
-				add(standing{to: to, from: &targets[i]}, "/"+from.Version.String()+".bundle")
+				add(standing{to: to, from: &targets[i]}, below)
+			} else {
+				add(standing{to: to, pointer: true}, below)
 			}
 		}
 		if channel.IsStable() {
@@ -105,7 +110,12 @@ func (r *Repository) writeStanding(ctx context.Context, g *generation, s standin
 	if err != nil {
 		return err
 	}
-	err = r.writeBundle(&counter{w: f, ctx: ctx}, g, s.to, s.from, r.settings.Window)
+	w := &counter{w: f, ctx: ctx}
+	if s.pointer {
+		err = writePointer(w, g, s.to.Module, r.settings.Window)
+	} else {
+		err = r.writeBundle(w, g, s.to, s.from, r.settings.Window, s.from == nil)
+	}
 	return disk.Finish(f, err)
 }
 

@@ -248,14 +248,19 @@ func (c *checker) bundle(s standing, to, from *release.Manifest) error {
 	if err != nil {
 		return err
 	}
+	whole := false
 	for {
 		section, err := b.Next()
+		if err == io.EOF && whole == s.pointer {
+			return release.Refuse(release.Missing, "got a pointer %v, want %v", !whole, s.pointer)
+		}
 		if err == io.EOF {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
+		whole = whole || section.Kind == pack.PackKind
 		switch section.Kind {
 		case pack.ManifestKind:
 			err = c.bundledManifest(b, section, s)

@@ -137,6 +137,16 @@ func TestVerify(t *testing.T) {
 			must(t, err)
 			change(t, r.disk, "bundles/irrigation/stable.bundle", func([]byte) []byte { return other })
 		}, release.BadFormat, "stable.bundle"},
+		{"a pointer where an update is wanted", func(r *rig) {
+			pointer, err := disk.ReadFile(r.disk, "bundles/irrigation/stable/v1.10.bundle", 1<<20)
+			must(t, err)
+			change(t, r.disk, "bundles/irrigation/stable/v1.9.bundle", func([]byte) []byte { return pointer })
+		}, release.Missing, "v1.9.bundle"},
+		{"an update where a pointer is wanted", func(r *rig) {
+			update, err := disk.ReadFile(r.disk, "bundles/irrigation/stable/v1.9.bundle", 1<<20)
+			must(t, err)
+			change(t, r.disk, "bundles/irrigation/stable/v1.10.bundle", func([]byte) []byte { return update })
+		}, release.BadFormat, "v1.10.bundle"},
 		{"a bundle gone", func(r *rig) { must(t, r.disk.Remove("bundles/irrigation/beta.bundle")) }, "", "is not there"},
 		{"a file too many", func(r *rig) { must(t, disk.WriteNew(r.disk, "targets/irrigation/notes", []byte("x"), 0o644)) }, "", "nothing names it"},
 		{"a command that was cut", func(r *rig) { must(t, r.disk.Mkdir("metadata.next", 0o755)) }, "", "was cut"},

@@ -108,18 +108,29 @@ type download struct {
 	resumed bool          // something was kept of an earlier run
 	unsafe  int64         // bytes written since the last sync
 	total   int64
+	etag    string // "" where it is unknown
 	ended   bool
 }
 
+// errUnchanged means that the file is the one that was seen.
+var errUnchanged = errors.New("unchanged")
+
+// maxETag bounds an ETag that is remembered, in bytes.
+const maxETag = 1024
+
 // openDownload opens a file of the site for reading, of which at most limit bytes are taken. Whole says that what is kept
-// was read to its end by this very run: then nobody needs to be asked.
-func openDownload(ctx context.Context, site Site, s shelf, name string, whole bool, limit int64) (*download, error) {
+// was read to its end by this very run: then nobody needs to be asked. Where nothing is kept, and the file still is the one
+// whose ETag was seen, it is errUnchanged.
+func openDownload(ctx context.Context, site Site, s shelf, name string, whole bool, limit int64, seen string) (*download, error) {
 	l := s.find(name)
 	d := &download{shelf: s, left: limit}
 	if l != nil && whole {
 		return d, d.replay(l)
 	}
-	var ask Ask
+	ask := Ask{ETag: seen}
+	if l != nil {
+		ask = Ask{}
+	}
 	if l != nil && isStrong(l.ETag) {
 		ask = Ask{ETag: l.ETag}
 		if l.have != l.Total {
@@ -130,8 +141,10 @@ func openDownload(ctx context.Context, site Site, s shelf, name string, whole bo
 	if err != nil {
 		return nil, err
 	}
-	d.body, d.total = answer.Body, answer.Length
+	d.body, d.total, d.etag = answer.Body, answer.Length, answer.ETag
 	switch {
+	case answer.Unchanged && l == nil:
+		return nil, errUnchanged
 	case answer.Unchanged:
 		return d, d.replay(l)
 	case answer.From > 0:
@@ -153,7 +166,7 @@ func openDownload(ctx context.Context, site Site, s shelf, name string, whole bo
 func isStrong(etag string) bool { return etag != "" && !strings.HasPrefix(etag, "W/") }
 
 func (d *download) replay(l *label) (err error) {
-	d.total, d.resumed = l.Total, true
+	d.total, d.resumed, d.etag = l.Total, true, l.ETag
 	d.kept, err = d.shelf.disk.Open(d.shelf.part())
 	return err
 }

@@ -2,7 +2,6 @@ package trust
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -82,33 +81,62 @@ func maxSection(kind pack.Kind) int64 {
 	return maxMetadata
 }
 
-// layered asks a bundle first, and then a server, where there is one.
-type layered struct {
-	feed      *feed
-	site      fetcher // nil: from a stick
-	timestamp []byte  // what the server answered already; nil: nothing
+// versionsNamed are the versions that a pointer names.
+type versionsNamed map[pack.Kind]uint64
+
+// pointer reads a pointer (docs/formats.md, Bundle) to its end; nil where the bundle is none. It comes behind the module.
+func (f *feed) pointer() (versionsNamed, error) {
+	s, err := f.bundle.Next()
+	if err == io.EOF {
+		return nil, nil
+	}
+	if err != nil || !onlyNames(s) {
+		f.next = s
+		return nil, err
+	}
+	named := versionsNamed{}
+	for ; err == nil; s, err = f.bundle.Next() {
+		if named[s.Kind] != 0 || !onlyNames(s) {
+			return nil, release.Refuse(release.BadFormat, "bundle: pointer: got %s of %d bytes, want root, targets and role once each, without any", s.Kind, s.Length)
+		}
+		named[s.Kind] = s.Number
+	}
+	if err != io.EOF {
+		return nil, err
+	}
+	if len(named) != 3 {
+		return nil, release.Refuse(release.BadFormat, "bundle: pointer: got %d versions, want those of root, targets and role", len(named))
+	}
+	return named, nil
 }
 
+// onlyNames reports whether a section says a version and brings nothing.
+func onlyNames(s pack.Section) bool {
+	return s.Length == 0 && (s.Kind == pack.Root || s.Kind == pack.Targets || s.Kind == pack.Role)
+}
+
+// layered asks a bundle first, and then a server, where there is one.
+type layered struct {
+	feed *feed
+	site fetcher // nil: from a stick
+}
+
+var _ offerer = (*layered)(nil)
+
 func (l *layered) get(ctx context.Context, it item) ([]byte, error) {
-	switch {
-	case it.kind == pack.Timestamp && l.timestamp != nil:
-		// the bundle may have been made before what the server has now, or behind it
-		if s, err := l.feed.seek(it.kind, 0); err == nil && s.Number <= peek(l.timestamp).version {
-			return l.timestamp, nil
-		}
-		data, err := l.feed.get(ctx, it)
-		if errors.Is(err, release.ErrNotFound) {
-			return l.timestamp, nil
-		}
-		return data, err
-	case it.kind == pack.Root || l.site == nil: // a bundle has all the newer roots
-		return l.feed.get(ctx, it)
-	}
 	data, err := l.feed.get(ctx, it)
-	if errors.Is(err, release.ErrNotFound) {
-		return l.site.get(ctx, it)
+	if errors.Is(err, release.ErrNotFound) && it.kind != pack.Root { // a bundle has all the newer roots
+		return l.instead(ctx, it)
 	}
 	return data, err
+}
+
+func (l *layered) instead(ctx context.Context, it item) ([]byte, error) {
+	if l.site == nil {
+		return nil, fmt.Errorf("bundle: %s: %w", it.kind, release.ErrNotFound)
+	}
+	data, err := l.site.get(ctx, it)
+	return data, missing(err) // neither has it: then what is held does not do either
 }
 
 // answered gives the timestamp that a server answered already, and asks it for all else.
@@ -122,27 +150,4 @@ func (a *answered) get(ctx context.Context, it item) ([]byte, error) {
 		return a.timestamp, nil
 	}
 	return a.fetcher.get(ctx, it)
-}
-
-// glance is what metadata says before anything of it is proven: enough to choose what to ask for.
-type glance struct {
-	version uint64
-	names   map[string]uint64 // of what it names
-}
-
-func peek(data []byte) glance {
-	var m struct {
-		Signed struct {
-			Version uint64
-			Meta    map[string]struct{ Version uint64 }
-		}
-	}
-	if json.Unmarshal(data, &m) != nil {
-		return glance{}
-	}
-	g := glance{m.Signed.Version, map[string]uint64{}}
-	for name, file := range m.Signed.Meta {
-		g.names[name] = file.Version
-	}
-	return g
 }

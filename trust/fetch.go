@@ -3,9 +3,11 @@ package trust
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"moult/fault"
 	"moult/pack"
@@ -108,7 +110,7 @@ func (f *fetching) open() error {
 		f.feed, _, err = openFeed(r, s.opt.Module)
 		return err
 	}
-	d, feed, err := s.openBundle(f.ctx, metadataRoom+f.length)
+	d, feed, err := s.openBundle(f.ctx, metadataRoom+f.length, memo{})
 	switch {
 	case errors.Is(err, release.ErrNotFound):
 		return nil
@@ -196,11 +198,11 @@ func (f *fetching) readManifest() error {
 
 // manifestInBundle reads the manifest from the bundle; nil where the bundle is not for this device.
 func (f *fetching) manifestInBundle() (data []byte, withBase bool, err error) {
-	base, err := f.feed.get(f.ctx, item{kind: pack.Base, limit: 32})
+	base, err := f.feed.get(f.ctx, item{kind: pack.Base, limit: pack.BaseLength})
 	switch {
 	case err == nil:
 		withBase = true
-		if f.fromData == nil || fmt.Sprintf("%x", base) != digest(f.fromData) {
+		if f.fromData == nil || !strings.HasPrefix(digest(f.fromData), hex.EncodeToString(base)) {
 			return nil, false, f.useless()
 		}
 	case !errors.Is(err, release.ErrNotFound):

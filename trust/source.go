@@ -1,11 +1,9 @@
 package trust
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -65,20 +63,13 @@ func NewSource(opt Options) *Source {
 	return &Source{opt: opt, store: NewStore(opt.Disk), shelf: shelf{opt.Disk, opt.Module}}
 }
 
-// memo is what a check remembers: the timestamp that its server had.
-type memo struct {
-	ETag      string `json:"etag"`
-	Timestamp string `json:"timestamp"` // its SHA-256
-}
-
 func digest(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
 }
 
 // Latest brings the trusted metadata up to date and returns the newest release that the channel allows among those for the device's
-// kinds. It makes one request where nothing changed; where something did, the module's bundle is the second, and the update's last.
-// A refusal has a reason (release.ReasonOf); after it the held metadata is what it was, or newer and as good.
+// kinds. A refusal has a reason (release.ReasonOf); after it the held metadata is what it was, or newer and as good.
 func (s *Source) Latest(ctx context.Context, q release.Query) (release.Answer, error) {
 	if s.opt.Lock != nil {
 		unlock, err := s.opt.Lock(ctx)
@@ -91,38 +82,11 @@ func (s *Source) Latest(ctx context.Context, q release.Query) (release.Answer, e
 		return s.fromBundle(ctx, q)
 	}
 	s.bundles, s.whole = s.suitable(q.Channel), ""
-	timestamp, etag, err := s.askTimestamp(ctx, q.Memo)
-	if err != nil {
-		return release.Answer{}, explain(missing(err))
-	}
-	if timestamp == nil { // not modified
-		if c, err := s.walk(ctx, nowhere{}); err == nil {
-			return s.answer(c, q, q.Memo)
-		}
-		if timestamp, etag, err = s.askTimestamp(ctx, nil); err != nil {
-			return release.Answer{}, explain(missing(err))
-		}
-	}
-	c, err := s.refresh(ctx, timestamp, !s.holds(timestamp))
+	c, remember, err := s.check(ctx, q.Memo)
 	if err != nil {
 		return release.Answer{}, err
 	}
-	var remember []byte
-	if now, err := s.store.load(timestampFile); err == nil && bytes.Equal(now, timestamp) && etag != "" && len(etag) < 1024 {
-		if remember, err = json.Marshal(memo{etag, digest(timestamp)}); err != nil {
-			return release.Answer{}, err
-		}
-	}
 	return s.answer(c, q, remember)
-}
-
-// holds reports whether what is held seems to be all that a timestamp leads to. Then a bundle would bring nothing.
-func (s *Source) holds(timestamp []byte) bool {
-	snapshot, err := s.store.load(snapshotFile)
-	role, failed := s.store.load(roleFile(s.opt.Module))
-	at := peek(snapshot)
-	return err == nil && failed == nil && at.version == peek(timestamp).names["snapshot.json"] && at.version > 0 &&
-		at.names[s.opt.Module+".json"] == peek(role).version
 }
 
 func (s *Source) walk(ctx context.Context, from fetcher) (*chain, error) {
@@ -137,24 +101,6 @@ func (s *Source) answer(c *chain, q release.Query, memo []byte) (release.Answer,
 	return release.Answer{Release: r, Memo: memo}, nil
 }
 
-// askTimestamp asks for the timestamp; nil where it is the one that the memo is of, and that is held.
-func (s *Source) askTimestamp(ctx context.Context, remembered []byte) (timestamp []byte, etag string, err error) {
-	var ask Ask
-	var m memo
-	if json.Unmarshal(remembered, &m) == nil {
-		if held, err := s.store.load(timestampFile); err == nil && held != nil && digest(held) == m.Timestamp {
-			ask.ETag = m.ETag
-		}
-	}
-	it := item{kind: pack.Timestamp, path: "metadata/timestamp.json", limit: maxTimestamp}
-	answer, err := s.opt.Site.Open(ctx, it.path, ask)
-	if err != nil || answer.Unchanged {
-		return nil, "", err
-	}
-	timestamp, err = readAll(answer, it)
-	return timestamp, answer.ETag, err
-}
-
 // suitable lists the bundles that may bring this device to a channel's newest release.
 func (s *Source) suitable(channel release.Channel) []string {
 	channels := map[string][]string{"stable": {"stable"}, "beta": {"beta", "stable"}}[channel.String()]
@@ -167,30 +113,6 @@ func (s *Source) suitable(channel release.Channel) []string {
 		}
 	}
 	return all
-}
-
-// refresh walks the chain: with a bundle first, where one may help, and by single requests where the bundle did not.
-func (s *Source) refresh(ctx context.Context, timestamp []byte, withBundle bool) (*chain, error) {
-	site := single{s.opt.Site}
-	for withBundle {
-		d, f, err := s.openBundle(ctx, metadataRoom)
-		if errors.Is(err, release.ErrNotFound) {
-			break
-		}
-		if err == nil {
-			var c *chain
-			c, err = s.walk(ctx, &layered{f, site, timestamp})
-			if err == nil {
-				return c, s.setAside(d, f)
-			}
-			err = errors.Join(err, d.Close())
-		}
-		if fault.IsTransient(err) || ctx.Err() != nil {
-			return nil, err
-		}
-		s.spoiled(d)
-	}
-	return s.walk(ctx, &answered{site, timestamp})
 }
 
 // setAside ends reading a bundle at its manifest. A check may be all that is wanted: no connection is left open for a fetch.
@@ -213,11 +135,15 @@ func (s *Source) setAside(d *download, f *feed) error {
 	return nil // the metadata is good: what became of the rest is for a fetch to find out
 }
 
-// openBundle opens the first suitable bundle that there is; release.ErrNotFound where there is none.
-func (s *Source) openBundle(ctx context.Context, limit int64) (*download, *feed, error) {
+// openBundle opens the first suitable bundle that there is; release.ErrNotFound where there is none, errUnchanged where it is the one
+// that was seen.
+func (s *Source) openBundle(ctx context.Context, limit int64, seen memo) (*download, *feed, error) {
 	for len(s.bundles) > 0 {
-		name := s.bundles[0]
-		d, err := openDownload(ctx, s.opt.Site, s.shelf, name, s.whole == name, limit)
+		name, etag := s.bundles[0], ""
+		if name == seen.Bundle {
+			etag = seen.BundleETag
+		}
+		d, err := openDownload(ctx, s.opt.Site, s.shelf, name, s.whole == name, limit, etag)
 		if errors.Is(err, release.ErrNotFound) {
 			s.bundles = s.bundles[1:]
 			continue

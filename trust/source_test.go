@@ -31,11 +31,11 @@ func TestUpdate(t *testing.T) {
 		update  []string
 	}{
 		"single requests": {false,
-			[]string{"metadata/timestamp.json", "bundles/irrigation/stable.bundle", "metadata/2.root.json", "metadata/2.snapshot.json", "metadata/2.targets.json", "metadata/2.irrigation.json", "targets/", "files/", "files/", "files/", "files/"},
-			[]string{"metadata/timestamp.json", "bundles/irrigation/stable/1.0.bundle", "metadata/2.root.json", "metadata/3.snapshot.json", "metadata/3.irrigation.json", "targets/", "files/", "files/"}},
+			[]string{"bundles/irrigation/stable.bundle", "metadata/timestamp.json", "metadata/2.root.json", "metadata/2.snapshot.json", "metadata/2.targets.json", "metadata/2.irrigation.json", "targets/", "files/", "files/", "files/", "files/"},
+			[]string{"bundles/irrigation/stable/1.0.bundle", "metadata/timestamp.json", "metadata/2.root.json", "metadata/3.snapshot.json", "metadata/3.irrigation.json", "targets/", "files/", "files/"}},
 		"bundles": {true,
-			[]string{"metadata/timestamp.json", "bundles/irrigation/stable.bundle"},
-			[]string{"metadata/timestamp.json", "bundles/irrigation/stable/1.0.bundle"}},
+			[]string{"bundles/irrigation/stable.bundle"},
+			[]string{"bundles/irrigation/stable/1.0.bundle"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, n := first.Copy(), next.Copy()
@@ -50,7 +50,11 @@ func TestUpdate(t *testing.T) {
 			if plan, err := d.update(); err != nil || plan.Action != update.Nothing {
 				t.Errorf("again: got %v, %v, want nothing", plan, err)
 			}
-			wantRequests(t, r, []string{"metadata/timestamp.json"})
+			again := []string{"bundles/irrigation/stable/1.0.bundle"}
+			if !test.bundles {
+				again = append(again, "metadata/timestamp.json")
+			}
+			wantRequests(t, r, again)
 
 			d.now = n.Now
 			d.handler.Serve(n)
@@ -142,7 +146,7 @@ func TestChannels(t *testing.T) {
 		d.handler.Serve(r)
 		d.now, d.channel = r.Now, release.Beta
 		d.mustUpdate("1.1", newFiles)
-		wantRequests(t, r, []string{"metadata/timestamp.json", "bundles/irrigation/beta/1.0.bundle", "bundles/irrigation/stable/1.0.bundle"})
+		wantRequests(t, r, []string{"bundles/irrigation/beta/1.0.bundle", "bundles/irrigation/stable/1.0.bundle"})
 	})
 }
 

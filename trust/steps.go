@@ -105,8 +105,9 @@ func (c *chain) timestamp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	data, err := c.from.get(ctx, item{pack.Timestamp, 0, "metadata/timestamp.json", maxTimestamp})
-	if errors.Is(err, release.ErrNotFound) {
+	it := item{pack.Timestamp, 0, "metadata/timestamp.json", maxTimestamp}
+	data, err := c.from.get(ctx, it)
+	if errors.Is(err, release.ErrNotFound) && release.ReasonOf(err) == "" {
 		if held == nil {
 			return missing(err)
 		}
@@ -115,6 +116,23 @@ func (c *chain) timestamp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	err = c.takeTimestamp(data, held)
+	from, isOffer := c.from.(offerer)
+	if reason := release.ReasonOf(err); !isOffer || reason != release.Rollback && reason != release.Expired {
+		return err
+	}
+	newer, failed := from.instead(ctx, it)
+	switch {
+	case errors.Is(failed, release.ErrNotFound) && release.ReasonOf(failed) == "":
+		return err
+	case failed != nil:
+		return failed
+	}
+	return c.takeTimestamp(newer, held)
+}
+
+// takeTimestamp makes a timestamp the one that counts, where it is another than the one held.
+func (c *chain) takeTimestamp(data, held []byte) error {
 	if string(data) != string(held) {
 		if err := c.newTimestamp(data); err != nil {
 			return err

@@ -45,5 +45,12 @@ type fetcher interface {
 	get(ctx context.Context, it item) ([]byte, error)
 }
 
+// offerer is a fetcher whose timestamp is an offer: a bundle was made some time ago, and its server may have a newer.
+type offerer interface {
+	fetcher
+	// instead asks for an item elsewhere than in the bundle. It is release.ErrNotFound where there is no such place.
+	instead(ctx context.Context, it item) ([]byte, error)
+}
+
 // Clock tells the device's time, which may be 1970.
 type Clock func() time.Time

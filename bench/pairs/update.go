@@ -90,7 +90,7 @@ func (u *update) measure(window int, cost *cost) (int64, error) {
 			return err
 		}
 		sum := sha256.Sum256(u.baseBytes)
-		if err := w.Section(pack.Base, 0, sum[:]); err != nil {
+		if err := w.Section(pack.Base, 0, sum[:pack.BaseLength]); err != nil {
 			return err
 		}
 		if err := w.Section(pack.ManifestKind, 1, pack.AppendDelta(nil, u.baseBytes, u.toBytes)); err != nil {

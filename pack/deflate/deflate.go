@@ -33,11 +33,17 @@ type Writer struct {
 }
 
 // NewWriter returns a writer whose stream never reaches back further than 2^window bytes.
-func NewWriter(w io.Writer, window int) (*Writer, error) {
+func NewWriter(w io.Writer, window int) (*Writer, error) { return NewWriterDict(w, window, nil) }
+
+// NewWriterDict is NewWriter with a preset dictionary: bytes that stand before the first one, for whoever writes and whoever reads.
+func NewWriterDict(w io.Writer, window int, dictionary []byte) (*Writer, error) {
 	if window < MinWindow || window > MaxWindow {
 		return nil, fmt.Errorf("deflate: window: got 2^%d, want 2^%d to 2^%d", window, MinWindow, MaxWindow)
 	}
-	return &Writer{w: w, window: 1 << window}, nil
+	out := &Writer{w: w, window: 1 << window}
+	out.buf = append(out.buf, dictionary...)
+	out.start = len(out.buf)
+	return out, nil
 }
 
 // Write takes in p. What comes of it may come later.

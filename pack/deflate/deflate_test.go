@@ -22,8 +22,14 @@ import (
 // deflated returns what the writer makes of data that comes in pieces.
 func deflated(t testing.TB, data []byte, window, piece int) []byte {
 	t.Helper()
+	return deflatedBehind(t, nil, data, window, piece)
+}
+
+// deflatedBehind is deflated with a preset dictionary.
+func deflatedBehind(t testing.TB, dictionary, data []byte, window, piece int) []byte {
+	t.Helper()
 	var buf bytes.Buffer
-	w, err := deflate.NewWriter(&buf, window)
+	w, err := deflate.NewWriterDict(&buf, window, dictionary)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,9 +124,9 @@ func TestWriter(t *testing.T) {
 const zlib = `
 import hashlib, json, sys, zlib
 for line in sys.stdin:
-    window, stream, want = json.loads(line)
+    window, dictionary, stream, want = json.loads(line)
     try:
-        d = zlib.decompressobj(-window)
+        d = zlib.decompressobj(-window, zdict=bytes.fromhex(dictionary)) if dictionary else zlib.decompressobj(-window)
         data, left = [], bytes.fromhex(stream)
         step = 1 if len(left) < 9000 else 1024
         while not d.eof:
@@ -141,14 +147,27 @@ func TestWindow(t *testing.T) {
 	}
 	var in bytes.Buffer
 	var names []string
+	add := func(name string, window int, dictionary, data []byte) {
+		sum := sha256.Sum256(data)
+		stream := deflatedBehind(t, dictionary, data, window, len(data))
+		line := []any{window, hex.EncodeToString(dictionary), hex.EncodeToString(stream), hex.EncodeToString(sum[:])}
+		if err := json.NewEncoder(&in).Encode(line); err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, fmt.Sprintf("%s, window %d", name, window))
+	}
 	for name, data := range samples(t) {
 		for window := deflate.MinWindow; window <= deflate.MaxWindow; window++ {
-			sum := sha256.Sum256(data)
-			line := []any{window, hex.EncodeToString(deflated(t, data, window, len(data))), hex.EncodeToString(sum[:])}
-			if err := json.NewEncoder(&in).Encode(line); err != nil {
-				t.Fatal(err)
+			add(name, window, nil, data)
+		}
+	}
+	for name, dictionary := range dictionaries(t) {
+		for window := deflate.MinWindow; window <= deflate.MaxWindow; window++ {
+			for sample, data := range samples(t) {
+				if len(data) <= 20_000 {
+					add("dictionary "+name+", "+sample, window, dictionary, data)
+				}
 			}
-			names = append(names, fmt.Sprintf("%s, window %d", name, window))
 		}
 	}
 	cmd := exec.Command("python3", "-c", zlib)
@@ -165,6 +184,35 @@ func TestWindow(t *testing.T) {
 		if answer != "good" {
 			t.Errorf("%s: got %q", names[i], answer)
 		}
+	}
+}
+
+// dictionaries are some that samples begin with, end with, or are; longer than the window, and shorter than a match.
+func dictionaries(t testing.TB) map[string][]byte {
+	all := samples(t)
+	source, random := all["source"], all["random again a byte after 1 KiB"]
+	return map[string][]byte{"a byte": source[:1], "a part": source[:600], "all of it": source, "random": random[:1<<10+1]}
+}
+
+// TestDictionary shows that a dictionary is what stands before the first byte.
+func TestDictionary(t *testing.T) {
+	source := samples(t)["source"]
+	for name, dictionary := range dictionaries(t) {
+		for window := deflate.MinWindow; window <= deflate.MaxWindow; window++ {
+			for _, piece := range []int{len(source), 100} {
+				stream := deflatedBehind(t, dictionary, source, window, piece)
+				got, err := io.ReadAll(flate.NewReaderDict(bytes.NewReader(stream), dictionary))
+				if err != nil || !bytes.Equal(got, source) {
+					t.Fatalf("%s, window %d: got %d bytes, %v, want %d", name, window, len(got), err, len(source))
+				}
+			}
+		}
+	}
+	if got := len(deflatedBehind(t, source[:600], source[:600], 10, 600)); got > 20 {
+		t.Errorf("a part again: got %d bytes, want few", got)
+	}
+	if got := len(deflatedBehind(t, source, source[:1000], 15, 1000)); got > 30 {
+		t.Errorf("the beginning again: got %d bytes, want few", got)
 	}
 }
 

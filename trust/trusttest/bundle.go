@@ -57,7 +57,7 @@ func (r *Repo) putManifest(w *pack.Writer, module, version string, manifest []by
 	if installed != nil {
 		from, err := installed.Encode()
 		check(err)
-		check(w.Section(pack.Base, 0, sum(from)))
+		check(w.Section(pack.Base, 0, sum(from)[:pack.BaseLength]))
 		check(w.Section(pack.ManifestKind, 1, pack.AppendDelta(nil, from, manifest)))
 	} else {
 		check(w.Section(pack.ManifestKind, 0, manifest))
@@ -101,10 +101,24 @@ func (r *Repo) open(e release.Entry) (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(data)), nil
 }
 
-// PutBundles makes the bundles of a module's release, as a static host has them: for devices that have nothing, and for
-// those that have one of the versions.
+// Pointer returns the bundle that says that nothing is newer than these versions.
+func Pointer(module string, root, targets, role int64) []byte {
+	var out bytes.Buffer
+	w, err := pack.NewWriter(&out, 12)
+	check(err)
+	check(w.Section(pack.Module, 0, []byte(module)))
+	for i, number := range []int64{root, targets, role} {
+		check(w.Section([]pack.Kind{pack.Root, pack.Targets, pack.Role}[i], uint64(number), nil))
+	}
+	check(w.Close())
+	return out.Bytes()
+}
+
+// PutBundles makes the bundles of a module's release, as a static host has them: for devices that have nothing, for
+// those that have one of the versions, and the pointer for those that have this one.
 func (r *Repo) PutBundles(module, channel, version string, from ...string) {
 	r.Files[fmt.Sprintf("bundles/%s/%s.bundle", module, channel)] = r.Bundle(module, version, nil)
+	r.Files[fmt.Sprintf("bundles/%s/%s/%s.bundle", module, channel, version)] = Pointer(module, r.Root.Version, r.Targets.Version, r.Roles[module].Version)
 	for _, f := range from {
 		r.Files[fmt.Sprintf("bundles/%s/%s/%s.bundle", module, channel, f)] = r.Bundle(module, version, r.Manifests[module+"/"+f])
 	}
