@@ -140,6 +140,9 @@ func attacks() []attack {
 		}},
 		{name: "freeze: all that was seen, a month later", at: "timestamp.json", want: release.Expired, clock: func(now time.Time) time.Time { return now.Add(40 * 24 * time.Hour) },
 			do: func(h *trusttest.Repo) { *h = *newRepo(h.Key) }, after: func(r *trusttest.Repo) { r.Now = r.Now.Add(40 * 24 * time.Hour) }},
+		{name: "freeze: a pointer to what was seen, a month later", at: "timestamp.json", only: "bundles", want: release.Expired, clock: func(now time.Time) time.Time { return now.Add(40 * 24 * time.Hour) },
+			do: func(h *trusttest.Repo) { *h = *newRepo(h.Key) }, after: func(r *trusttest.Repo) { r.Now = r.Now.Add(40 * 24 * time.Hour) },
+			serve: pointing("/bundles/")},
 		{name: "freeze: the snapshot", at: "snapshot.json", want: release.Expired, do: func(h *trusttest.Repo) {
 			h.Snapshot.Expires = h.Now.Add(-time.Hour)
 			h.PutSnapshot()
@@ -440,6 +443,17 @@ func endless(prefix string) func(http.ResponseWriter, *http.Request) bool {
 		for err := error(nil); err == nil; {
 			_, err = w.Write(make([]byte, 64<<10))
 		}
+		return true
+	}
+}
+
+// pointing answers that nothing is newer than what the device has.
+func pointing(prefix string) func(http.ResponseWriter, *http.Request) bool {
+	return func(w http.ResponseWriter, req *http.Request) bool {
+		if !strings.HasPrefix(req.URL.Path, prefix) {
+			return false
+		}
+		_, _ = w.Write(trusttest.Pointer("irrigation", 1, 2, 2))
 		return true
 	}
 }

@@ -41,15 +41,12 @@ func (s *Source) check(ctx context.Context, remembered []byte) (*chain, []byte, 
 
 // byBundle walks by the first suitable bundle. It returns nil where single requests must do.
 func (s *Source) byBundle(ctx context.Context, m *memo) (*chain, error) {
-	seen := *m
-	m.Bundle, m.BundleETag = "", "" // one that is refused, or not there, is not remembered
 	for {
-		d, f, err := s.openBundle(ctx, metadataRoom, seen)
+		d, f, err := s.openBundle(ctx, metadataRoom, *m)
 		switch {
 		case errors.Is(err, release.ErrNotFound):
 			return nil, nil
 		case errors.Is(err, errUnchanged):
-			m.Bundle, m.BundleETag = seen.Bundle, seen.BundleETag
 			return s.byHeld(ctx)
 		}
 		var c *chain
@@ -61,7 +58,7 @@ func (s *Source) byBundle(ctx context.Context, m *memo) (*chain, error) {
 			c, err = s.walk(ctx, &layered{f, single{s.opt.Site}})
 		}
 		if err == nil {
-			if d.etag != "" && len(d.etag) < maxETag {
+			if m.Bundle, m.BundleETag = "", ""; d.etag != "" && len(d.etag) < maxETag {
 				m.Bundle, m.BundleETag = s.bundles[0], d.etag
 			}
 			if named != nil {

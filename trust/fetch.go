@@ -19,10 +19,9 @@ import (
 //
 // A bundle from a site that turns out bad is a transient error, and is not used again: the next try does without.
 func (s *Source) Fetch(ctx context.Context, r release.Release, want release.Want, put func(release.File) error) (fetched release.Fetched, err error) {
-	before := *s.opt.Meter
 	s.opt.Meter.Progress = want.Progress
 	defer func() {
-		fetched.Requests, fetched.Received = s.opt.Meter.Requests-before.Requests, s.opt.Meter.Received-before.Received
+		fetched.Requests, fetched.Received = s.opt.Meter.Requests-s.counted.Requests, s.opt.Meter.Received-s.counted.Received
 		if !fault.IsTransient(err) && ctx.Err() == nil {
 			s.whole = ""
 			err = errors.Join(err, s.shelf.drop())

@@ -48,9 +48,10 @@ type Source struct {
 	store *Store
 	shelf shelf
 
-	bundles  []string // that may suit the device, the best first; those that turned out to be of no use are taken out
-	whole    string   // the bundle that this run has read to its end
-	doubtful bool     // a part of it was kept of an earlier run
+	bundles  []string  // that may suit the device, the best first; those that turned out to be of no use are taken out
+	whole    string    // the bundle that this run has read to its end
+	doubtful bool      // a part of it was kept of an earlier run
+	counted  web.Meter // as it stood when the check began that a fetch follows: what a check received of a bundle is a part of the fetch
 }
 
 var _ release.Source = (*Source)(nil)
@@ -81,6 +82,7 @@ func (s *Source) Latest(ctx context.Context, q release.Query) (release.Answer, e
 	if s.opt.Bundle != nil {
 		return s.fromBundle(ctx, q)
 	}
+	s.counted = *s.opt.Meter
 	s.bundles, s.whole = s.suitable(q.Channel), ""
 	c, remember, err := s.check(ctx, q.Memo)
 	if err != nil {

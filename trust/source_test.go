@@ -46,6 +46,7 @@ func TestUpdate(t *testing.T) {
 			d := newDevice(t, r)
 			d.mustUpdate("1.0", oldFiles)
 			wantRequests(t, r, test.install)
+			wantCounted(t, d, len(test.install))
 			r.Requests = nil
 			if plan, err := d.update(); err != nil || plan.Action != update.Nothing {
 				t.Errorf("again: got %v, %v, want nothing", plan, err)
@@ -60,6 +61,7 @@ func TestUpdate(t *testing.T) {
 			d.handler.Serve(n)
 			d.mustUpdate("1.1", newFiles)
 			wantRequests(t, n, test.update)
+			wantCounted(t, d, len(test.update))
 			if main := tree(t, d.disk, "irrigation/main"); main[".manifest"] != manifestOf(t, n, "irrigation/1.1") {
 				t.Errorf("manifest: got %s, want the target's bytes", main[".manifest"])
 			}
@@ -85,6 +87,20 @@ func manifestOf(t *testing.T, r *trusttest.Repo, name string) string {
 	data, err := r.Manifests[name].Encode()
 	must(t, err)
 	return string(data)
+}
+
+// wantCounted holds the last update to have told of all that it asked for, its check's part too.
+func wantCounted(t *testing.T, d *device, requests int) {
+	t.Helper()
+	for _, e := range slices.Backward(d.events) {
+		if e.Kind == update.StagedAll {
+			if e.Requests != requests || e.Received == 0 {
+				t.Errorf("told of %d requests and %d bytes, want %d requests", e.Requests, e.Received, requests)
+			}
+			return
+		}
+	}
+	t.Error("got no event of what was staged")
 }
 
 // wantRequests compares what was asked with beginnings of it.

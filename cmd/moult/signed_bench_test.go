@@ -86,15 +86,26 @@ func BenchmarkSignedTraffic(b *testing.B) {
 	}{{"10 files 40 KB", 10, 40 << 10}, {"50 files 300 KB", 50, 300 << 10}} {
 		first := pythonRelease("1.0", size.files, size.bytes, 0)
 		second := pythonRelease("1.1", size.files, size.bytes, 2)
-		b.Run(size.name+"/full install", func(b *testing.B) { signedTraffic(b, nil, &first) })
-		b.Run(size.name+"/2 files changed", func(b *testing.B) { signedTraffic(b, &first, &second) })
-		b.Run(size.name+"/nothing new", func(b *testing.B) { signedTraffic(b, &first, nil) })
-		b.Run(size.name+"/nothing new, signed anew", func(b *testing.B) { signedTraffic(b, &first, &first) })
+		b.Run(size.name+"/full install", func(b *testing.B) { signedTraffic(b, scene{published: &first}) })
+		b.Run(size.name+"/2 files changed", func(b *testing.B) { signedTraffic(b, scene{before: &first, published: &second}) })
+		b.Run(size.name+"/2 files changed, five releases", func(b *testing.B) { signedTraffic(b, scene{older: 3, before: &first, published: &second}) })
+		b.Run(size.name+"/nothing new, the first time", func(b *testing.B) { signedTraffic(b, scene{before: &first}) })
+		b.Run(size.name+"/nothing new", func(b *testing.B) { signedTraffic(b, scene{before: &first, checks: 1}) })
+		b.Run(size.name+"/nothing new, signed anew", func(b *testing.B) { signedTraffic(b, scene{before: &first, checks: 1, sign: true}) })
 	}
 }
 
-// signedTraffic measures one update of a device that has what was published before.
-func signedTraffic(b *testing.B, before, published *sourcetest.Release) {
+// scene is what has happened when a device looks.
+type scene struct {
+	older     int                 // releases before that
+	before    *sourcetest.Release // that it has; nil: nothing
+	checks    int                 // that it has made since
+	published *sourcetest.Release // since; nil: none
+	sign      bool                // what the repository has was signed anew
+}
+
+// signedTraffic measures one update.
+func signedTraffic(b *testing.B, at scene) {
 	var requests, sent, received, bodies int64
 	var cpu time.Duration
 	for b.Loop() {
@@ -111,15 +122,22 @@ func signedTraffic(b *testing.B, before, published *sourcetest.Release) {
 		}
 		writeBench(b, filepath.Join(device, "config/moult.json"), fmt.Sprintf(`{"modules": {"app": {}}, "repository": {"url": %q}}`, s.URL))
 		spend(b, "trust", filepath.Join(repository, "metadata/1.root.json"), "--root", device)
-		if before != nil {
-			publish(before)
+		for n := range at.older {
+			old := pythonRelease(fmt.Sprintf("0.%d", n+1), 10, 40<<10, 1)
+			publish(&old)
+		}
+		if at.before != nil {
+			publish(at.before)
 			spend(b, "update", "--root", device)
 		}
-		switch {
-		case published == before:
+		for range at.checks {
+			spend(b, "update", "--root", device)
+		}
+		if at.sign {
 			spend(b, "repo", "sign", "--force", "-C", repository)
-		case published != nil:
-			publish(published)
+		}
+		if at.published != nil {
+			publish(at.published)
 		}
 		s.reset()
 		b.StartTimer()

@@ -36,13 +36,12 @@ type Writer struct {
 func NewWriter(w io.Writer, window int) (*Writer, error) { return NewWriterDict(w, window, nil) }
 
 // NewWriterDict is NewWriter with a preset dictionary: bytes that stand before the first one, for whoever writes and whoever reads.
-// Of a longer one only the last 2^window bytes are of use.
 func NewWriterDict(w io.Writer, window int, dictionary []byte) (*Writer, error) {
 	if window < MinWindow || window > MaxWindow {
 		return nil, fmt.Errorf("deflate: window: got 2^%d, want 2^%d to 2^%d", window, MinWindow, MaxWindow)
 	}
 	out := &Writer{w: w, window: 1 << window}
-	out.buf = append(out.buf, dictionary[max(0, len(dictionary)-out.window):]...)
+	out.buf = append(out.buf, dictionary...)
 	out.start = len(out.buf)
 	return out, nil
 }

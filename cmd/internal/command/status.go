@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -125,7 +126,7 @@ func (a *app) printStatus(d *device.Device, s moduleStatus) {
 		from += " at " + s.Commit
 	}
 	if s.Signed {
-		from += ", signed"
+		from = strings.TrimPrefix(from+", signed by its repository", ", ")
 	}
 	row("from", from)
 	if s.Files+s.Own > 0 {
