@@ -11,6 +11,7 @@ from moult.repository import DOWNLOAD, Refused
 _BEFORE = 612  # bytes of a stored block with the preset dictionary, which the file has more than what came
 _LIMITS = {"root": 65536, "timestamp": 16384}
 _METADATA = 1 << 20
+_MOST = 4 << 20  # bytes of a bundle
 
 
 def _ask(source, path, headers=(), also=()):
@@ -47,28 +48,27 @@ def _kept(name, path):
     return 0, "", None
 
 
-def bundle(source, path, known):
+def bundle(source, path, known, fetch=False):
     """Brings a bundle to the flash and returns the file with its ETag; (None, known) where it is still the one known; ("", None) where
-    there is none. A part that is there already is not asked for again."""
+    there is none. A part that is there already is not asked for again; to fetch, nor is the whole."""
     name = DOWNLOAD + source.name
     have, etag, total = _kept(name, path)
-    if have and have == total and not known:
-        return name + ".part", etag
-    if have and have < (total or 0):
+    headers = []
+    if have and have == total:
+        if fetch:
+            return name + ".part", etag
+        headers = [("If-None-Match", etag)]
+    elif have and total:
         headers = [("Range", "bytes=%d-" % have), ("If-Range", etag)]
-    else:
-        known = known or ""
-        headers = [("If-None-Match", known)] if known else []
-        if have and etag != known:
-            have = 0
+    elif known and not fetch:
+        headers = [("If-None-Match", known)]
     r = _ask(source, path, headers, (206, 304, 416))
     if r is None:
         return "", None
     try:
         if r.status == 304:
-            return (name + ".part", etag) if have else (None, known)
-        if r.status == 206 and (r.headers.get("content-range") or "").startswith("bytes %d-" % have):
-            _take(r, name, "ab")
+            return (name + ".part", etag) if have and etag != known else (None, known)
+        if r.status == 206 and (r.headers.get("content-range") or "").startswith("bytes %d-" % have) and _take(r, name, "ab"):
             return name + ".part", etag
         if r.status != 200:
             drop()
@@ -77,20 +77,22 @@ def bundle(source, path, known):
         drop()
         boot.room(r.left or 0)
         boot.write(name + ".json", json.dumps({"path": path, "etag": "" if etag[:2] == "W/" else etag, "total": r.left}))
-        _take(r, name, "wb")
-        return name + ".part", etag
+        if _take(r, name, "wb"):
+            return name + ".part", etag
+        drop()
+        return "", None
     finally:
         _close(r)
 
 
 def _take(r, name, mode):
-    """Writes a body down; the preset dictionary goes between the first five bytes and the stream."""
-    buffer, head = memoryview(bytearray(512)), b""
+    """Writes a body down; the preset dictionary goes between the first five bytes and the stream. False for one that is too long."""
+    buffer, head, left = memoryview(bytearray(512)), b"", _MOST
     with open(name + ".part", mode) as f:
         while mode == "wb" and len(head) < 5:
             n = r.readinto(buffer[: 5 - len(head)])
             if not n:
-                return
+                return True
             head += bytes(buffer[:n])
         if head:
             from moult.preset import STORED
@@ -99,7 +101,10 @@ def _take(r, name, mode):
         while True:
             n = r.readinto(buffer)
             if not n:
-                return
+                return True
+            left -= n
+            if left < 0:
+                return False
             if f.write(buffer[:n]) != n:
                 raise boot.Error("%s: the flash takes no more" % name)
 

@@ -9,6 +9,8 @@ import time
 from moult_boot import Error
 
 TIMEOUT = 15000  # ms without a byte, until a server is given up
+PATIENCE = 60000  # ms for LEAST bytes of an answer: one that trickles is given up
+LEAST = 1024
 CA = "config/ca.pem"  # whom to trust; PEM, one certificate or several
 _HEAD = 32768  # bytes of headers: GitHub sends 5 KB
 _LINE = 1024  # bytes of a header that are looked at
@@ -133,7 +135,19 @@ class Stream(io.IOBase):
 class Response(Stream):
     """An answer: its status, the headers that matter, and its body as a stream. It must be closed."""
 
+    before = 0  # bytes that had come at the time since
+
+    def fill(self, wait=True):
+        """Reads what has come, which must be more than a trickle."""
+        n = Stream.fill(self, wait)
+        if time.ticks_diff(time.ticks_ms(), self.since) > PATIENCE:
+            if self.received - self.before < LEAST:
+                raise NetworkError("the server is too slow: got %d bytes in %d s" % (self.received - self.before, PATIENCE // 1000))
+            self.since, self.before = time.ticks_ms(), self.received
+        return n
+
     def head(self):
+        self.since = time.ticks_ms()
         line = self.line().split(" ", 2)
         if len(line) < 2 or not line[0].startswith("HTTP/1.") or not line[1].isdigit():
             raise NetworkError("got an answer that is no HTTP", "another than the forge may have answered")

@@ -82,7 +82,7 @@ def _walk(source, get):
 def prove(source, bundle, held, documents):
     """Walks the chain with the documents of a bundle, of what is held, and of single requests; a bundle that does not help is dropped. It
     returns the module's releases, and until when what proves them is good."""
-    offered = ()
+    offered, replaced = (), False
 
     def get(name, version):
         nonlocal offered
@@ -90,7 +90,9 @@ def prove(source, bundle, held, documents):
         if key in documents:
             offered = key if bundle else ()
             file = documents[key]
-            if file is None or boot.kind(file) is None:  # it is held by now
+            if file is None and name == "timestamp":
+                raise Refused("missing", "timestamp: the server does not have it")
+            if file is None or boot.kind(file) is None:  # there is none, or it is held by now
                 return None
             if os.stat(file)[6] > LIMIT:
                 raise Refused("length", "%s: got %d bytes, want at most %d" % (name, os.stat(file)[6], LIMIT))
@@ -108,12 +110,12 @@ def prove(source, bundle, held, documents):
         except Refused as e:
             if not source.url or not (bundle or held):
                 raise
-            old = bundle and offered == ("timestamp", 0) and e.reason in ("rollback", "expired")
+            old = bundle and not replaced and offered == ("timestamp", 0) and e.reason in ("rollback", "expired")
             if not old:
                 boot.remove_tree(DOWNLOAD[:-1])
                 bundle, held, documents = False, False, {}
                 continue
-            lacks = offered  # the one in the bundle is old: another is asked for
+            lacks, replaced = offered, True  # the one in the bundle is old: another is asked for
         finally:
             forget("chain", "metadata", "rsa")
         offered = ()

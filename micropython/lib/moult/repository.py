@@ -66,7 +66,12 @@ class Source:
                 return memo[3], memo
         from moult.proof import newest
 
-        return newest(self, channel, bundle, held, [path, etag or "", kinds])
+        try:
+            return newest(self, channel, bundle, held, [path, etag or "", kinds])
+        except boot.Error as e:
+            if not e.transient:
+                boot.remove_tree(DOWNLOAD[:-1])
+            raise
 
     def named(self, version):
         """Returns the memo of a release that was asked for, of what is held or what single requests bring."""
@@ -82,7 +87,7 @@ class Source:
             if self.bundle:
                 bundle = self.online("take", self.bundle)
             elif memo[0]:
-                bundle = self.online("bundle", memo[0], "")[0]
+                bundle = self.online("bundle", memo[0], "", True)[0]
                 forget("proof", "chain", "metadata", "rsa", "version")
             from moult.staging import stage
 
