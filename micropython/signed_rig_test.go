@@ -42,10 +42,10 @@ type signedRepo struct {
 	cut            int64    // bytes of a body after which the connection is cut; 0: none
 }
 
-func newSignedRepo(tb testing.TB) *signedRepo {
+func newSignedRepo(tb testing.TB, args ...string) *signedRepo {
 	tb.Helper()
 	r := &signedRepo{tb: tb, dir: filepath.Join(tb.TempDir(), "updates")}
-	r.run("init", r.dir)
+	r.run(append([]string{"init", r.dir}, args...)...)
 	r.Server = httptest.NewUnstartedServer(http.HandlerFunc(r.serve))
 	r.Listener = countedListener{r.Listener, r}
 	r.Start()
