@@ -101,7 +101,7 @@ type wifi struct {
 	at    []string
 }
 
-func (w *wifi) Connect(context.Context) error {
+func (w *wifi) Connect(context.Context, func()) error {
 	w.at = append(w.at, w.clock.Now().Format("15:04:05"))
 	if w.fails > 0 {
 		w.fails--
@@ -209,7 +209,31 @@ func TestWatchdogIsLeftHungry(t *testing.T) {
 // hangs is a network that never answers.
 type hangs struct{}
 
-func (hangs) Connect(ctx context.Context) error {
+func (hangs) Connect(ctx context.Context, _ func()) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
+
+// TestManyNetworksAreNotAHang lets Wi-Fi try one network after the other for an hour: that is no reason to be restarted.
+func TestManyNetworksAreNotAHang(t *testing.T) {
+	clock := clockAt("2026-01-01 12:00:00")
+	a, _ := bare(clock)
+	tries := 0
+	a.Wifi = tried(func(goesOn func()) {
+		for range 60 {
+			goesOn()
+			clock.now = clock.now.Add(time.Minute)
+			if tries++; !a.isAlive() {
+				t.Fatalf("got it taken for stuck in try %d", tries)
+			}
+		}
+	})
+	if err := a.round(t.Context(), round{}); err != nil || tries != 60 {
+		t.Errorf("got %v after %d tries, want 60 and no error", err, tries)
+	}
+}
+
+// tried is a network that a test connects to.
+type tried func(goesOn func())
+
+func (f tried) Connect(_ context.Context, goesOn func()) error { f(goesOn); return nil }

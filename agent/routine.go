@@ -119,7 +119,7 @@ func (a *Agent) doRound(ctx context.Context, r round) (text string, changed bool
 		}
 	}
 	if a.Wifi != nil {
-		if err := a.Wifi.Connect(ctx); err != nil {
+		if err := a.Wifi.Connect(ctx, a.Progress); err != nil {
 			err = fmt.Errorf("network: %w", err)
 			a.tell("", Network, err.Error())
 			return "", false, err

@@ -68,7 +68,7 @@ func (d *Device) Agent(opt AgentOptions) (a *agent.Agent, beside []func(context.
 		return nil, nil, nil, err
 	}
 	if len(d.Config.WiFi) > 0 {
-		a.Wifi = &network{manager: wifi.New(wifi.Options{}), known: d.Config.WiFi, log: opt.Log}
+		a.Wifi = &network{known: d.Config.WiFi, log: opt.Log}
 	}
 	if !d.Config.MQTT.URL.IsZero() {
 		if err := w.broker(); err != nil {
@@ -279,18 +279,17 @@ func (board) Uptime() (time.Duration, error) {
 
 // network brings the device online by the networks that are configured.
 type network struct {
-	manager *wifi.Manager
-	known   []config.Network
-	log     func(string)
-	last    string
+	known []config.Network
+	log   func(string)
+	last  string
 }
 
-func (n *network) Connect(ctx context.Context) error {
+func (n *network) Connect(ctx context.Context, goesOn func()) error {
 	var networks []wifi.Network
 	for _, k := range n.known {
 		networks = append(networks, wifi.Network{SSID: k.SSID, Password: k.Password.Reveal()})
 	}
-	ssid, err := n.manager.Connect(ctx, networks)
+	ssid, err := wifi.New(wifi.Options{Trying: goesOn}).Connect(ctx, networks)
 	if err == nil && ssid != n.last && ssid != "" {
 		n.log("connected to the Wi-Fi network " + strconv.Quote(ssid))
 		n.last = ssid
