@@ -206,6 +206,20 @@ func TestWatchdogIsLeftHungry(t *testing.T) {
 	}
 }
 
+// TestIdleAgentLives has nothing to do for a day, which is no reason to be restarted.
+func TestIdleAgentLives(t *testing.T) {
+	clock := clockAt("2026-01-01 12:00:00")
+	a, _ := bare(clock)
+	if err := a.round(t.Context(), round{}); err != nil {
+		t.Fatal(err)
+	}
+	a.goesOn(false)
+	clock.now = clock.now.Add(24 * time.Hour)
+	if !a.isAlive() {
+		t.Error("got it taken for stuck")
+	}
+}
+
 // hangs is a network that never answers.
 type hangs struct{}
 
