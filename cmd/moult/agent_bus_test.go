@@ -47,7 +47,7 @@ func TestAgentOnTheBus(t *testing.T) {
 		bus := bustest.Start(t)
 		mock := bus.Systemd(map[string]any{"units": map[string]any{"irrigation.service": map[string]any{"active": "active"}}})
 		b := newAgentBench(t, "", `"check": {"every": "200ms"}`, shellProgram("1.0", good))
-		b.unit("irrigation.service")
+		b.unit("irrigation.service", `"within": "200ms"`)
 		r := b.start("env", "DBUS_SYSTEM_BUS_ADDRESS="+bus.Address)
 		r.event(update.Confirmed, 1)
 		b.publish(shellProgram("1.1", good))
@@ -69,13 +69,32 @@ func TestAgentOnTheBus(t *testing.T) {
 			"results": map[string]any{"irrigation.service": []string{"done", "done", "done", "failed", "failed", "failed"}},
 		})
 		b := newAgentBench(t, "", `"check": {"every": "200ms"}`, shellProgram("1.0", good))
-		b.unit("irrigation.service")
+		b.unit("irrigation.service", `"within": "200ms"`)
 		r := b.start("env", "DBUS_SYSTEM_BUS_ADDRESS="+bus.Address)
 		r.event(update.Confirmed, 1)
 		b.publish(shellProgram("1.1", good))
 		contains(t, r.event(update.RolledBack, 1).Reason, "did not stay up in 3 starts", "irrigation.service")
 		r.stop()
 	})
+}
+
+// TestUnitThatSystemdStartsAgain lets a bad version's unit end, and systemd start it again by the unit's own Restart=: it did not stay up.
+func TestUnitThatSystemdStartsAgain(t *testing.T) {
+	for _, way := range []string{"counted", "waiting"} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			bus := bustest.Start(t)
+			bus.Systemd(map[string]any{"units": map[string]any{"irrigation.service": map[string]any{"active": "active", "falls": way}}})
+			b := newAgentBench(t, "", `"check": {"every": "200ms"}`, shellProgram("1.0", good))
+			b.unit("irrigation.service", `"within": "1m", "starts": 1`)
+			b.moult(0, "update")
+			b.moult(0, "confirm")
+			b.publish(shellProgram("1.1", good))
+			r := b.start("env", "DBUS_SYSTEM_BUS_ADDRESS="+bus.Address)
+			contains(t, r.event(update.RolledBack, 1).Reason, "did not stay up in 1 starts: unit irrigation.service ended, and systemd starts it again")
+			r.stop()
+		})
+	}
 }
 
 // TestAgentRestartsTheMachineDaily lets the time of the daily restart come, and wants logind to be asked for it once.

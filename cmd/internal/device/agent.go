@@ -311,13 +311,18 @@ var _ agent.Lasting = (*unit)(nil)
 // unitEvery is the wait between two looks at a unit.
 const unitEvery = 2 * time.Second
 
-// Start starts the unit, unless it runs already, and tells when it is found to run no more.
+// Start starts the unit, unless it runs already, and tells when it is found to run no more, or to have ended and been started
+// again by systemd: a unit's own Restart= must not make a version that crashes look as if it stayed up.
 func (u *unit) Start(ctx context.Context) (<-chan string, error) {
 	u.down = true
 	if err := u.manager.Start(ctx, u.name); err != nil {
 		return nil, err
 	}
 	u.down = false
+	before, err := u.manager.State(ctx, u.name)
+	if err != nil {
+		return nil, err
+	}
 	ended := make(chan string, 1)
 	watched := make(chan struct{})
 	u.watched = watched
@@ -330,9 +335,14 @@ func (u *unit) Start(ctx context.Context) (<-chan string, error) {
 				return
 			case <-time.After(unitEvery):
 			}
-			state, err := u.manager.Active(ctx, u.name)
-			if err == nil && (state == "failed" || state == "inactive") {
-				ended <- "unit " + u.name + " is " + state
+			now, err := u.manager.State(ctx, u.name)
+			switch {
+			case err != nil:
+			case now.Active == "failed", now.Active == "inactive":
+				ended <- "unit " + u.name + " is " + now.Active
+				return
+			case now.Restarts > before.Restarts, strings.HasPrefix(now.Sub, "auto-restart"):
+				ended <- "unit " + u.name + " ended, and systemd starts it again"
 				return
 			}
 		}
