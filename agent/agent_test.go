@@ -146,6 +146,25 @@ func TestDailyRestart(t *testing.T) {
 	}
 }
 
+// TestRestartTimeWithinARound lets a long round go on over the time of the daily restart, which comes after it then.
+func TestRestartTimeWithinARound(t *testing.T) {
+	clock := clockAt("2026-01-01 03:58:30")
+	a, m := bare(clock)
+	a.Schedule.Restart, a.Schedule.Every = at("04:00"), time.Minute
+	rounds := 0
+	a.Wifi = tried(func(func()) {
+		if rounds++; rounds == 2 {
+			clock.mu.Lock()
+			clock.now = clock.now.Add(7 * time.Minute)
+			clock.mu.Unlock()
+		}
+	})
+	runFor(t, a, clock, 6)
+	if len(m.restarts) != 1 {
+		t.Errorf("got restarts at %v, want one", m.restarts)
+	}
+}
+
 func TestRounds(t *testing.T) {
 	tests := []struct {
 		name, start string
