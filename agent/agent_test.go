@@ -193,6 +193,36 @@ func TestRounds(t *testing.T) {
 	}
 }
 
+// TestNetworkIsToldOfOnce lets the network be down for days. It is told of when it goes, for another reason, and when it is back:
+// the history is bounded, and must not be of nothing else.
+func TestNetworkIsToldOfOnce(t *testing.T) {
+	a, _ := bare(clockAt("2026-01-01 12:00:00"))
+	var told []string
+	a.Tell = func(e update.Event) {
+		if e.Kind == Network {
+			told = append(told, e.Text)
+		}
+	}
+	for _, why := range []string{"", "none in range", "none in range", "none in range", "wrong password", "wrong password", "", "", "none in range"} {
+		a.Wifi = fate(why)
+		_ = a.round(t.Context(), round{})
+	}
+	want := []string{"network: none in range", "network: wrong password", "the network is back", "network: none in range"}
+	if !slices.Equal(told, want) {
+		t.Errorf("got %q, want %q", told, want)
+	}
+}
+
+// fate is a network that is down for a reason; "" for one that is up.
+type fate string
+
+func (f fate) Connect(context.Context, func()) error {
+	if f == "" {
+		return nil
+	}
+	return errors.New(string(f))
+}
+
 // runFor runs an agent while the clock's hands move from timer to timer.
 func runFor(t *testing.T, a *Agent, clock *hands, moves int) {
 	t.Helper()

@@ -113,9 +113,7 @@ func (a *Agent) doRound(ctx context.Context, r round) (text string, changed bool
 		}
 	}
 	if a.Wifi != nil {
-		if err := a.Wifi.Connect(ctx, a.Progress); err != nil {
-			err = fmt.Errorf("network: %w", err)
-			a.tell("", Network, err.Error())
+		if err := a.connect(ctx); err != nil {
 			return "", false, err
 		}
 	}
@@ -142,6 +140,24 @@ func (a *Agent) doRound(ctx context.Context, r round) (text string, changed bool
 		}
 	}
 	return strings.Join(texts, "\n"), changed, errors.Join(failed...)
+}
+
+// connect brings the device online. The same trouble is told of once, however long it lasts: its events would push all others out of
+// the history.
+func (a *Agent) connect(ctx context.Context) error {
+	err := a.Wifi.Connect(ctx, a.Progress)
+	if err != nil {
+		err = fmt.Errorf("network: %w", err)
+	}
+	switch {
+	case err == nil && a.trouble != "":
+		a.trouble = ""
+		a.tell("", Network, "the network is back")
+	case err != nil && a.trouble != err.Error():
+		a.trouble = err.Error()
+		a.tell("", Network, a.trouble)
+	}
+	return err
 }
 
 // change does work that may stop a module's program, and lets the program start again.
