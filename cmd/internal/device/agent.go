@@ -212,7 +212,10 @@ func (w *wiring) show(e update.Event) {
 	}
 	switch e.Kind {
 	case update.Checked:
-		entry.Installed, entry.Latest = e.From.String(), e.Version.String()
+		entry.Installed, entry.Latest = e.From.String(), e.From.String()
+		if e.Action.Changes() { // what was rolled back, or is older, would be refused: it is not to be offered
+			entry.Latest = e.Version.String()
+		}
 	case update.Began:
 		entry.Latest, entry.InProgress, entry.Percentage = e.Version.String(), true, -1
 	case update.Progress:
@@ -220,6 +223,7 @@ func (w *wiring) show(e update.Event) {
 			entry.Percentage = int(min(100, e.Received*100/e.Total)) / 10 * 10 // each step is a message
 		}
 	case update.Switched, update.Updated, update.RolledBack:
+		entry.Latest = e.Version.String()
 		entry.Installed, entry.InProgress, entry.Percentage = e.Version.String(), false, -1
 	case update.Failed, update.Recovered:
 		entry.InProgress, entry.Percentage = false, -1
