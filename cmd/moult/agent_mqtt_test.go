@@ -169,12 +169,13 @@ func TestAgentOverMQTT(t *testing.T) {
 		t.Errorf("update after the roll back: got %v %q", ok, text)
 	}
 	// Home Assistant offers what an update would install: not what was rolled back.
-	waitUntil(t, "the entity's state after the roll back", func() bool {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		all := l.heard["update/irrigation"]
-		return strings.Contains(all[len(all)-1], `"installed_version":"1.0","latest_version":"1.0"`)
-	})
+	l.ask("version") // once it is answered, all that came before was told
+	l.mu.Lock()
+	shown := l.heard["update/irrigation"]
+	if last := shown[len(shown)-1]; !strings.Contains(last, `"installed_version":"1.0","latest_version":"1.0"`) {
+		t.Errorf("the entity's state after the roll back: got %s, want 1.0 and no other offered", last)
+	}
+	l.mu.Unlock()
 	if ok, text := l.ask("reiniciar", "irrigation"); !ok || text != "irrigation is started again" {
 		t.Errorf("restart: got %v %q", ok, text)
 	}
