@@ -35,6 +35,7 @@ type Agent struct {
 	keepers map[string]*keeper
 	rounds  chan round
 	pulse   pulse
+	trouble string // of the network, as it was told of last; "" for none. Only the routine's
 }
 
 // Kinds of events that the agent adds to those of the engine.

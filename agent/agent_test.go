@@ -101,7 +101,7 @@ type wifi struct {
 	at    []string
 }
 
-func (w *wifi) Connect(context.Context) error {
+func (w *wifi) Connect(context.Context, func()) error {
 	w.at = append(w.at, w.clock.Now().Format("15:04:05"))
 	if w.fails > 0 {
 		w.fails--
@@ -146,6 +146,25 @@ func TestDailyRestart(t *testing.T) {
 	}
 }
 
+// TestRestartTimeWithinARound lets a long round go on over the time of the daily restart, which comes after it then.
+func TestRestartTimeWithinARound(t *testing.T) {
+	clock := clockAt("2026-01-01 03:58:30")
+	a, m := bare(clock)
+	a.Schedule.Restart, a.Schedule.Every = at("04:00"), time.Minute
+	rounds := 0
+	a.Wifi = tried(func(func()) {
+		if rounds++; rounds == 2 {
+			clock.mu.Lock()
+			clock.now = clock.now.Add(7 * time.Minute)
+			clock.mu.Unlock()
+		}
+	})
+	runFor(t, a, clock, 6)
+	if len(m.restarts) != 1 {
+		t.Errorf("got restarts at %v, want one", m.restarts)
+	}
+}
+
 func TestRounds(t *testing.T) {
 	tests := []struct {
 		name, start string
@@ -172,6 +191,36 @@ func TestRounds(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNetworkIsToldOfOnce lets the network be down for days. It is told of when it goes, for another reason, and when it is back:
+// the history is bounded, and must not be of nothing else.
+func TestNetworkIsToldOfOnce(t *testing.T) {
+	a, _ := bare(clockAt("2026-01-01 12:00:00"))
+	var told []string
+	a.Tell = func(e update.Event) {
+		if e.Kind == Network {
+			told = append(told, e.Text)
+		}
+	}
+	for _, why := range []string{"", "none in range", "none in range", "none in range", "wrong password", "wrong password", "", "", "none in range"} {
+		a.Wifi = fate(why)
+		_ = a.round(t.Context(), round{})
+	}
+	want := []string{"network: none in range", "network: wrong password", "the network is back", "network: none in range"}
+	if !slices.Equal(told, want) {
+		t.Errorf("got %q, want %q", told, want)
+	}
+}
+
+// fate is a network that is down for a reason; "" for one that is up.
+type fate string
+
+func (f fate) Connect(context.Context, func()) error {
+	if f == "" {
+		return nil
+	}
+	return errors.New(string(f))
 }
 
 // runFor runs an agent while the clock's hands move from timer to timer.
@@ -206,10 +255,48 @@ func TestWatchdogIsLeftHungry(t *testing.T) {
 	}
 }
 
+// TestIdleAgentLives has nothing to do for a day, which is no reason to be restarted.
+func TestIdleAgentLives(t *testing.T) {
+	clock := clockAt("2026-01-01 12:00:00")
+	a, _ := bare(clock)
+	if err := a.round(t.Context(), round{}); err != nil {
+		t.Fatal(err)
+	}
+	a.goesOn(false)
+	clock.now = clock.now.Add(24 * time.Hour)
+	if !a.isAlive() {
+		t.Error("got it taken for stuck")
+	}
+}
+
 // hangs is a network that never answers.
 type hangs struct{}
 
-func (hangs) Connect(ctx context.Context) error {
+func (hangs) Connect(ctx context.Context, _ func()) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
+
+// TestManyNetworksAreNotAHang lets Wi-Fi try one network after the other for an hour: that is no reason to be restarted.
+func TestManyNetworksAreNotAHang(t *testing.T) {
+	clock := clockAt("2026-01-01 12:00:00")
+	a, _ := bare(clock)
+	tries := 0
+	a.Wifi = tried(func(goesOn func()) {
+		for range 60 {
+			goesOn()
+			clock.now = clock.now.Add(time.Minute)
+			if tries++; !a.isAlive() {
+				t.Fatalf("got it taken for stuck in try %d", tries)
+			}
+		}
+	})
+	if err := a.round(t.Context(), round{}); err != nil || tries != 60 {
+		t.Errorf("got %v after %d tries, want 60 and no error", err, tries)
+	}
+}
+
+// tried is a network that a test connects to.
+type tried func(goesOn func())
+
+func (f tried) Connect(_ context.Context, goesOn func()) error { f(goesOn); return nil }

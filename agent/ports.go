@@ -31,9 +31,10 @@ type Talker interface{ Said() string }
 // Light is one LED.
 type Light interface{ Set(on bool) error }
 
-// Wifi brings the device online. It is asked before each round, and tries each network a bounded number of times.
+// Wifi brings the device online. It is asked before each round, and tries each network a bounded number of times. With several
+// networks that may take long: before each try it calls goesOn.
 type Wifi interface {
-	Connect(ctx context.Context) error
+	Connect(ctx context.Context, goesOn func()) error
 }
 
 // Board is the machine.

@@ -24,8 +24,15 @@ func (a *Agent) goesOn(working bool) {
 	a.pulse.working, a.pulse.last = working, a.Clock.Now()
 }
 
-// Progress notes that a round goes on: bytes arrive.
+// Progress notes that a round goes on: bytes arrive, another network is tried.
 func (a *Agent) Progress() { a.goesOn(true) }
+
+// isAlive reports whether the routine goes on, or has nothing to do.
+func (a *Agent) isAlive() bool {
+	a.pulse.mu.Lock()
+	defer a.pulse.mu.Unlock()
+	return !a.pulse.working || a.Clock.Now().Sub(a.pulse.last) < stuck
+}
 
 // beat tells the watchdog that the agent lives, for as long as the routine goes on.
 func (a *Agent) beat(ctx context.Context) {
@@ -33,10 +40,7 @@ func (a *Agent) beat(ctx context.Context) {
 		return
 	}
 	for {
-		a.pulse.mu.Lock()
-		alive := !a.pulse.working || a.Clock.Now().Sub(a.pulse.last) < stuck
-		a.pulse.mu.Unlock()
-		if alive {
+		if a.isAlive() {
 			a.Alive()
 		}
 		select {

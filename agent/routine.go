@@ -28,7 +28,8 @@ type result struct {
 // It closes first when the first round is over.
 func (a *Agent) routine(ctx context.Context, powerOn bool, first chan<- struct{}) {
 	failures := 0
-	due := time.Time{} // of the next round; zero for none
+	due := time.Time{}    // of the next round; zero for none
+	seen := a.Clock.Now() // up to when the time of the daily restart was looked for
 	plan := func(err error) {
 		switch {
 		case err != nil:
@@ -52,17 +53,23 @@ func (a *Agent) routine(ctx context.Context, powerOn bool, first chan<- struct{}
 		plan(a.round(ctx, round{}))
 	}
 	close(first)
-	// A machine that is up again within the same minute is not restarted in it once more.
-	restarted := a.Schedule.Restart != nil && a.Schedule.Restart(a.Schedule.in(a.Clock.Now()))
 	for ctx.Err() == nil {
 		now := a.Clock.Now()
+		if a.Schedule.restartCame(seen, now) {
+			a.restart(ctx, "it is restarted every day at this time")
+		}
+		seen = now
+		if !due.IsZero() && !now.Before(due) && a.Schedule.allowed(now) {
+			plan(a.round(ctx, round{}))
+			continue
+		}
 		a.goesOn(false)
 		wait := time.Hour
 		if a.Schedule.Restart != nil || !due.IsZero() && a.Schedule.Allowed != nil {
 			wait = untilMinute(now)
 		}
 		if !due.IsZero() && a.Schedule.allowed(now) {
-			wait = min(wait, max(0, due.Sub(now)))
+			wait = min(wait, due.Sub(now))
 		}
 		select {
 		case <-ctx.Done():
@@ -72,20 +79,7 @@ func (a *Agent) routine(ctx context.Context, powerOn bool, first chan<- struct{}
 			if len(r.modules) == 0 || err != nil { // what failed is tried again, whoever began it
 				plan(err)
 			}
-			continue
 		case <-a.Clock.After(wait):
-		}
-		now = a.Clock.Now()
-		if a.Schedule.Restart != nil && a.Schedule.Restart(a.Schedule.in(now)) {
-			if !restarted {
-				restarted = true
-				a.restart(ctx, "it is restarted every day at this time")
-			}
-		} else {
-			restarted = false
-		}
-		if !due.IsZero() && !now.Before(due) && a.Schedule.allowed(now) {
-			plan(a.round(ctx, round{}))
 		}
 	}
 }
@@ -119,9 +113,7 @@ func (a *Agent) doRound(ctx context.Context, r round) (text string, changed bool
 		}
 	}
 	if a.Wifi != nil {
-		if err := a.Wifi.Connect(ctx); err != nil {
-			err = fmt.Errorf("network: %w", err)
-			a.tell("", Network, err.Error())
+		if err := a.connect(ctx); err != nil {
 			return "", false, err
 		}
 	}
@@ -148,6 +140,24 @@ func (a *Agent) doRound(ctx context.Context, r round) (text string, changed bool
 		}
 	}
 	return strings.Join(texts, "\n"), changed, errors.Join(failed...)
+}
+
+// connect brings the device online. The same trouble is told of once, however long it lasts: its events would push all others out of
+// the history.
+func (a *Agent) connect(ctx context.Context) error {
+	err := a.Wifi.Connect(ctx, a.Progress)
+	if err != nil {
+		err = fmt.Errorf("network: %w", err)
+	}
+	switch {
+	case err == nil && a.trouble != "":
+		a.trouble = ""
+		a.tell("", Network, "the network is back")
+	case err != nil && a.trouble != err.Error():
+		a.trouble = err.Error()
+		a.tell("", Network, a.trouble)
+	}
+	return err
 }
 
 // change does work that may stop a module's program, and lets the program start again.

@@ -26,6 +26,21 @@ func retry(n int) time.Duration {
 	return min(firstRetry<<(n-1), lastRetry)
 }
 
+// restartCame reports whether a minute of the daily restart began after last, which may be a while ago: a round takes its time.
+// What a clock skips that is set does not count, and a machine that is up again within the minute is not restarted in it once more.
+func (s Schedule) restartCame(last, now time.Time) bool {
+	if s.Restart == nil {
+		return false
+	}
+	last = now.Add(-now.Sub(last)) // by the clock as it is now
+	for t := last.Truncate(time.Minute).Add(time.Minute); !t.After(now); t = t.Add(time.Minute) {
+		if s.Restart(s.in(t)) {
+			return true
+		}
+	}
+	return false
+}
+
 // allowed reports whether the routine may run by itself at t.
 func (s Schedule) allowed(t time.Time) bool { return s.Allowed == nil || s.Allowed(s.in(t)) }
 

@@ -38,7 +38,8 @@ type Event struct {
 	Module   string          `json:"module"`
 	Version  release.Version `json:"version,omitzero"`
 	From     release.Version `json:"from,omitzero"`
-	Text     string          `json:"text"` // in plain words
+	Text     string          `json:"text"`             // in plain words
+	Action   Action          `json:"action,omitempty"` // of what was checked: what an update would do
 	Reason   string          `json:"reason,omitempty"`
 	Received int64           `json:"received,omitempty"` // bytes that came over the network
 	Total    int64           `json:"total,omitempty"`    // bytes that will come, where that is known

@@ -21,6 +21,9 @@ const (
 	Refuse    Action = "refuse"    // there is another version, and a reason not to take it
 )
 
+// Changes reports whether carrying the action out changes the device.
+func (a Action) Changes() bool { return a != Nothing && a != Refuse }
+
 // Plan is what an update would do.
 type Plan struct {
 	Module    string          `json:"module"`
@@ -31,7 +34,7 @@ type Plan struct {
 }
 
 // Changes reports whether carrying the plan out changes the device.
-func (p Plan) Changes() bool { return p.Action != Nothing && p.Action != Refuse }
+func (p Plan) Changes() bool { return p.Action.Changes() }
 
 // Options say what a person asks for beyond the ordinary.
 type Options struct {
@@ -58,7 +61,7 @@ func (e *Engine) check(ctx context.Context, m *Module, s *State, look Look, opt 
 	if s.Step == Trial { // whatever is out: the trial's verdict must not wait for a server that is slow to answer
 		plan := Plan{Module: m.Name, Action: Refuse, Installed: look.Main.Version, Release: release.Release{Version: s.To},
 			Reason: fmt.Sprintf("%s is on trial; confirm it or roll it back first", s.To)}
-		e.tell(m, Event{Kind: Checked, Version: s.To, From: plan.Installed, Text: plan.String()})
+		e.tell(m, Event{Kind: Checked, Version: s.To, From: plan.Installed, Action: plan.Action, Text: plan.String()})
 		return plan, nil
 	}
 	query := release.Query{Channel: m.Channel}
@@ -79,7 +82,7 @@ func (e *Engine) check(ctx context.Context, m *Module, s *State, look Look, opt 
 	}
 	plan := decide(*s, look.Main, answer.Release, opt)
 	plan.Module = m.Name
-	e.tell(m, Event{Kind: Checked, Version: plan.Release.Version, From: plan.Installed, Text: plan.String()})
+	e.tell(m, Event{Kind: Checked, Version: plan.Release.Version, From: plan.Installed, Action: plan.Action, Text: plan.String()})
 	return plan, nil
 }
 

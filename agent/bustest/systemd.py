@@ -1,7 +1,9 @@
 """systemd, as far as units are started, stopped and enabled.
 
 Parameters, all optional:
-  units    {name: {"active", "load"}} of the units that there are; "load" is "loaded" where it is not given
+  units    {name: {"active", "load", "sub", "restarts", "falls"}} of the units that there are; "load" is "loaded" where it is not given;
+           one that falls ends once it was started, and systemd starts it again: "counted", and all one sees of it is how often;
+           "waiting", and it has not been started again yet
   results  {name: [result, ...]} of the next jobs on a unit, before the rest are "done"; "" for one that never ends
   early    a job's end is told before the answer with its name
   errors   {method: D-Bus error} that a method answers with
@@ -18,6 +20,7 @@ BUS_NAME = "org.freedesktop.systemd1"
 MAIN_OBJ = ROOT = "/org/freedesktop/systemd1"
 MAIN_IFACE = MANAGER = BUS_NAME + ".Manager"
 UNIT = BUS_NAME + ".Unit"
+SERVICE = BUS_NAME + ".Service"
 SYSTEM_BUS = True
 
 
@@ -29,14 +32,26 @@ def load(mock, parameters):
     mock.jobs = 0
     mock.paths = {}
     for name, unit in parameters.get("units", {}).items():
-        add_unit(mock, name, unit.get("active", "inactive"), unit.get("load", "loaded"))
+        add_unit(mock, name, unit)
 
 
-def add_unit(mock, name, active, loaded):
+def add_unit(mock, name, unit):
     path = f"{ROOT}/unit/{len(mock.paths)}"
     mock.paths[name] = path
-    mock.AddObject(path, UNIT, {"Id": name, "ActiveState": active, "LoadState": loaded}, [])
+    active = unit.get("active", "inactive")
+    sub = unit.get("sub", "running" if active == "active" else "dead")
+    mock.AddObject(path, UNIT, {"Id": name, "ActiveState": active, "SubState": sub, "LoadState": unit.get("load", "loaded")}, [])
+    if name.endswith(".service"):
+        dbusmock.get_object(path).AddProperties(SERVICE, {"NRestarts": dbus.UInt32(unit.get("restarts", 0))})
     return path
+
+
+def fall(unit, way):
+    if way == "waiting":
+        unit.props[UNIT].update({"ActiveState": "activating", "SubState": "auto-restart"})
+        return False
+    unit.props[SERVICE]["NRestarts"] = dbus.UInt32(unit.props[SERVICE]["NRestarts"] + 1)
+    return True  # again and again
 
 
 def asked(mock, method, *args):
@@ -61,7 +76,11 @@ def job(mock, method, name, mode, active):
         mock.EmitSignal(MANAGER, "JobRemoved", "uoss", (number + 100, f"{ROOT}/job/{number + 100}", name, "failed"))
         if result:
             unit = dbusmock.get_object(mock.paths[str(name)])
-            unit.props[UNIT]["ActiveState"] = active if result == "done" else "failed"
+            up = active == "active" and result == "done"
+            unit.props[UNIT].update({"ActiveState": active if result == "done" else "failed", "SubState": "running" if up else "dead"})
+            way = mock.given["units"][str(name)].get("falls")
+            if up and way:
+                GLib.timeout_add(200, fall, unit, way)
             mock.EmitSignal(MANAGER, "JobRemoved", "uoss", (number, path, name, result))
         else:
             mock.EmitSignal(MOCK_IFACE, "Quiet", "", ())
@@ -100,7 +119,7 @@ def StopUnit(self, name, mode):
 
 @dbus.service.method(MANAGER, in_signature="s", out_signature="o")
 def LoadUnit(self, name):
-    return self.paths.get(name) or add_unit(self, name, "inactive", "not-found")
+    return self.paths.get(name) or add_unit(self, name, {"load": "not-found"})
 
 
 @dbus.service.method(MANAGER, in_signature="asbb", out_signature="ba(sss)")

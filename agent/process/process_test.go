@@ -152,9 +152,12 @@ func TestNeverTwo(t *testing.T) {
 	}
 	defer left.Wait()
 	defer left.Process.Kill()
-	p := New(Options{Command: []string{"true"}, Mark: name})
-	ended(t, started(t, p))
-	waitFor(t, func() bool { return !alive(left.Process.Pid) })
+	p := New(Options{Command: []string{"sleep", "600"}, Mark: name, Grace: 50 * time.Millisecond})
+	started(t, p)
+	defer p.Stop()
+	if alive(left.Process.Pid) || !p.Running() {
+		t.Errorf("got the one left running: %v, and the new one: %v, want only the new one", alive(left.Process.Pid), p.Running())
+	}
 }
 
 func TestTailIsBounded(t *testing.T) {

@@ -21,6 +21,7 @@ const (
 	root    = "/org/freedesktop/systemd1"
 	manager = service + ".Manager"
 	unit    = service + ".Unit"
+	daemon  = service + ".Service"
 
 	login     = "org.freedesktop.login1"
 	loginRoot = "/org/freedesktop/login1"
@@ -50,25 +51,40 @@ func (m *Manager) Stop(ctx context.Context, unit string) error {
 	return m.job(ctx, "stop", "StopUnit", unit)
 }
 
-// Active returns a unit's state in systemd's words: active, reloading, inactive, failed, activating, deactivating.
-// A unit that systemd has no file of is an error.
-func (m *Manager) Active(ctx context.Context, name string) (state string, err error) {
+// State is how a unit is, in systemd's words.
+type State struct {
+	Active   string // active, reloading, inactive, failed, activating, deactivating
+	Sub      string // the same in the words of its kind: of a service that ended and will be started again, auto-restart
+	Restarts uint32 // how often systemd has started a service again by itself, since it was last asked to; 0 of another kind
+}
+
+// State returns a unit's. A unit that systemd has no file of is an error.
+func (m *Manager) State(ctx context.Context, name string) (state State, err error) {
 	err = m.with(ctx, func(s *session) error {
 		var path dbus.ObjectPath
 		if err := s.call(ctx, "LoadUnit", []any{name}, &path); err != nil {
 			return err
 		}
 		var loaded string
-		if err := s.get(ctx, path, "LoadState", &loaded); err != nil {
+		if err := s.get(ctx, path, unit, "LoadState", &loaded); err != nil {
 			return err
 		}
 		if loaded != "loaded" {
 			return fault.Hint(fmt.Errorf("load state: got %s, want loaded", loaded), "systemctl status "+name)
 		}
-		return s.get(ctx, path, "ActiveState", &state)
+		if err := s.get(ctx, path, unit, "ActiveState", &state.Active); err != nil {
+			return err
+		}
+		if err := s.get(ctx, path, unit, "SubState", &state.Sub); err != nil {
+			return err
+		}
+		if s.get(ctx, path, daemon, "NRestarts", &state.Restarts) != nil { // another kind's, or systemd's before 235
+			state.Restarts = 0
+		}
+		return nil
 	})
 	if err != nil {
-		return "", fmt.Errorf("state of unit %s: %w", name, err)
+		return State{}, fmt.Errorf("state of unit %s: %w", name, err)
 	}
 	return state, nil
 }
@@ -207,9 +223,9 @@ func (s *session) call(ctx context.Context, method string, args []any, ret ...an
 	return call.Store(ret...)
 }
 
-func (s *session) get(ctx context.Context, path dbus.ObjectPath, property string, value *string) error {
+func (s *session) get(ctx context.Context, path dbus.ObjectPath, kind, property string, value any) error {
 	var v dbus.Variant
-	err := s.conn.Object(service, path).CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", 0, unit, property).Store(&v)
+	err := s.conn.Object(service, path).CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", 0, kind, property).Store(&v)
 	if err == nil {
 		err = v.Store(value)
 	}

@@ -17,7 +17,8 @@ type params = map[string]any
 
 const irrigation = "irrigation.service"
 
-var there = params{irrigation: params{"active": "active"}, "broken.service": params{"active": "failed"}, "bad.service": params{"load": "bad-setting"}}
+var there = params{irrigation: params{"active": "active"}, "broken.service": params{"active": "failed"}, "bad.service": params{"load": "bad-setting"},
+	"restless.service": params{"active": "activating", "sub": "auto-restart", "restarts": 7}, "every.timer": params{"active": "active", "sub": "waiting"}}
 
 func TestUnits(t *testing.T) {
 	restart := func(ctx context.Context, m *systemd.Manager) error { return m.Restart(ctx, irrigation) }
@@ -73,20 +74,26 @@ func TestUnits(t *testing.T) {
 	}
 }
 
-func TestActive(t *testing.T) {
+func TestState(t *testing.T) {
 	bus := bustest.Start(t)
 	bus.Systemd(params{"units": there, "results": params{irrigation: []string{"failed"}}})
 	m := systemd.New(bus.Address)
-	for _, test := range []struct{ name, unit, want, wantErr, wantHint string }{
-		{"active", irrigation, "active", "", ""},
-		{"failed", "broken.service", "failed", "", ""},
-		{"no such unit", "none.service", "", "state of unit none.service: load state: got not-found, want loaded", "systemctl status none.service"},
-		{"a bad file", "bad.service", "", "load state: got bad-setting, want loaded", "systemctl status"},
+	for _, test := range []struct {
+		name, unit        string
+		want              systemd.State
+		wantErr, wantHint string
+	}{
+		{"active", irrigation, systemd.State{Active: "active", Sub: "running"}, "", ""},
+		{"failed", "broken.service", systemd.State{Active: "failed", Sub: "dead"}, "", ""},
+		{"started again", "restless.service", systemd.State{Active: "activating", Sub: "auto-restart", Restarts: 7}, "", ""},
+		{"no service", "every.timer", systemd.State{Active: "active", Sub: "waiting"}, "", ""},
+		{"no such unit", "none.service", systemd.State{}, "state of unit none.service: load state: got not-found, want loaded", "systemctl status none.service"},
+		{"a bad file", "bad.service", systemd.State{}, "load state: got bad-setting, want loaded", "systemctl status"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := m.Active(t.Context(), test.unit)
+			got, err := m.State(t.Context(), test.unit)
 			if got != test.want {
-				t.Errorf("got %q, want %q", got, test.want)
+				t.Errorf("got %v, want %v", got, test.want)
 			}
 			checkErr(t, err, test.wantErr, test.wantHint)
 		})
@@ -94,8 +101,8 @@ func TestActive(t *testing.T) {
 	if err := m.Restart(t.Context(), irrigation); err == nil {
 		t.Error("restart: got no error, want one")
 	}
-	if got, err := m.Active(t.Context(), irrigation); got != "failed" || err != nil {
-		t.Errorf("after a restart that failed: got %q, %v, want failed", got, err)
+	if got, err := m.State(t.Context(), irrigation); got.Active != "failed" || err != nil {
+		t.Errorf("after a restart that failed: got %v, %v, want failed", got, err)
 	}
 }
 
@@ -133,7 +140,7 @@ func TestReboot(t *testing.T) {
 func TestMissing(t *testing.T) {
 	bus := bustest.Start(t)
 	for name, m := range map[string]*systemd.Manager{"systemd": systemd.New(bus.Address), "the bus": systemd.New("unix:path=" + t.TempDir() + "/none")} {
-		_, activeErr := m.Active(t.Context(), irrigation)
+		_, activeErr := m.State(t.Context(), irrigation)
 		for what, err := range map[string]error{"restart": m.Restart(t.Context(), irrigation), "reboot": m.Reboot(t.Context()), "state": activeErr} {
 			if err == nil || !fault.IsTransient(err) || fault.HintOf(err) == "" {
 				t.Errorf("%s without %s: got %v, hint %q, want a transient error with a hint", what, name, err, fault.HintOf(err))

@@ -34,6 +34,8 @@ type Options struct {
 	Within  time.Duration // of one activation; 0: 45 s, what a slow association and DHCP take together
 	Pause   time.Duration // after all networks failed once; 0: 5 s, in which NetworkManager scans anew
 
+	Trying func() // called before each try of a network; may be nil
+
 	// What a test controls; each may be nil.
 	Sleep func(context.Context, time.Duration) error    // between two tries
 	After func(d time.Duration, f func()) (stop func()) // calls f after d unless stopped
@@ -54,6 +56,9 @@ func New(opt Options) *Manager {
 	}
 	if opt.Pause == 0 {
 		opt.Pause = 5 * time.Second
+	}
+	if opt.Trying == nil {
+		opt.Trying = func() {}
 	}
 	if opt.Sleep == nil {
 		opt.Sleep = clock.Sleep
@@ -102,6 +107,7 @@ func (m *Manager) Connect(ctx context.Context, networks []Network) (ssid string,
 			if failed[i] != nil && !fault.IsTransient(failed[i]) {
 				continue
 			}
+			m.opt.Trying()
 			err := s.join(ctx, radio, n)
 			if err == nil {
 				return n.SSID, nil

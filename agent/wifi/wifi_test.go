@@ -161,8 +161,8 @@ func TestConnect(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			bus := bustest.Start(t)
 			nm := bus.NetworkManager(test.given)
-			pauses := 0
-			opt := wifi.Options{Address: bus.Address, Tries: 3, Sleep: func(context.Context, time.Duration) error { pauses++; return nil }}
+			pauses, tries := 0, 0
+			opt := wifi.Options{Address: bus.Address, Tries: 3, Trying: func() { tries++ }, Sleep: func(context.Context, time.Duration) error { pauses++; return nil }}
 			opt.After = whenQuiet(nm)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // never reached, unless Connect waits for what does not come
 			defer cancel()
@@ -174,6 +174,9 @@ func TestConnect(t *testing.T) {
 			checkErr(t, err, test.wantErr, test.wantHint, test.wantTransient)
 			if log := nm.Log(); !slices.Equal(log, test.wantLog) {
 				t.Errorf("NetworkManager was asked\n%s\nwant\n%s", strings.Join(log, "\n"), strings.Join(test.wantLog, "\n"))
+			}
+			if asked := strings.Count(strings.Join(nm.Log(), "\n"), "activate ") + strings.Count(strings.Join(nm.Log(), "\n"), "add "); tries < asked {
+				t.Errorf("got it said %d times that a network is tried, want at least %d", tries, asked)
 			}
 			if pauses != test.wantPauses {
 				t.Errorf("pauses: got %d, want %d", pauses, test.wantPauses)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -47,7 +48,7 @@ func TestAgentOnTheBus(t *testing.T) {
 		bus := bustest.Start(t)
 		mock := bus.Systemd(map[string]any{"units": map[string]any{"irrigation.service": map[string]any{"active": "active"}}})
 		b := newAgentBench(t, "", `"check": {"every": "200ms"}`, shellProgram("1.0", good))
-		b.unit("irrigation.service")
+		b.unit("irrigation.service", `"within": "200ms"`)
 		r := b.start("env", "DBUS_SYSTEM_BUS_ADDRESS="+bus.Address)
 		r.event(update.Confirmed, 1)
 		b.publish(shellProgram("1.1", good))
@@ -69,13 +70,32 @@ func TestAgentOnTheBus(t *testing.T) {
 			"results": map[string]any{"irrigation.service": []string{"done", "done", "done", "failed", "failed", "failed"}},
 		})
 		b := newAgentBench(t, "", `"check": {"every": "200ms"}`, shellProgram("1.0", good))
-		b.unit("irrigation.service")
+		b.unit("irrigation.service", `"within": "200ms"`)
 		r := b.start("env", "DBUS_SYSTEM_BUS_ADDRESS="+bus.Address)
 		r.event(update.Confirmed, 1)
 		b.publish(shellProgram("1.1", good))
 		contains(t, r.event(update.RolledBack, 1).Reason, "did not stay up in 3 starts", "irrigation.service")
 		r.stop()
 	})
+}
+
+// TestUnitThatSystemdStartsAgain lets a bad version's unit end, and systemd start it again by the unit's own Restart=: it did not stay up.
+func TestUnitThatSystemdStartsAgain(t *testing.T) {
+	for _, way := range []string{"counted", "waiting"} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			bus := bustest.Start(t)
+			bus.Systemd(map[string]any{"units": map[string]any{"irrigation.service": map[string]any{"active": "active", "falls": way}}})
+			b := newAgentBench(t, "", `"check": {"every": "200ms"}`, shellProgram("1.0", good))
+			b.unit("irrigation.service", `"within": "1m", "starts": 1`)
+			b.moult(0, "update")
+			b.moult(0, "confirm")
+			b.publish(shellProgram("1.1", good))
+			r := b.start("env", "DBUS_SYSTEM_BUS_ADDRESS="+bus.Address)
+			contains(t, r.event(update.RolledBack, 1).Reason, "did not stay up in 1 starts: unit irrigation.service ended, and systemd starts it again")
+			r.stop()
+		})
+	}
 }
 
 // TestAgentRestartsTheMachineDaily lets the time of the daily restart come, and wants logind to be asked for it once.
@@ -108,4 +128,34 @@ func TestAgentInstall(t *testing.T) {
 	b := newAgentBench(t, `"trial": {"within": "100ms"}`, `"leds": {"yellow": "gpiochip0/18", "green": "led0"}`, shellProgram("1.0", good))
 	unit := b.moult(0, "agent", "install", "--print")
 	contains(t, unit, "Type=notify", "WatchdogSec=", "Restart=always", "ProtectSystem=strict", "agent --root "+b.dir, "ReadWritePaths="+b.dir)
+}
+
+// TestAgentInstallLetsTheApplicationBe hardens the agent only where nothing of the application's is run by it: a command that reads a sensor,
+// and a check, need devices and more that the agent itself does not.
+func TestAgentInstallLetsTheApplicationBe(t *testing.T) {
+	const closed = "DevicePolicy=closed"
+	tests := []struct {
+		name, module string
+		command      bool // there is one in commands/
+		closed       bool
+	}{
+		{"a unit", `"unit": "irrigation.service"`, false, true},
+		{"a unit, and a check by HTTP", `"unit": "irrigation.service", "health": {"http": "http://127.0.0.1:9000/"}`, false, true},
+		{"a unit, and a check by command", `"unit": "irrigation.service", "health": {"command": ["./check"]}`, false, false},
+		{"a unit, and commands", `"unit": "irrigation.service"`, true, false},
+		{"a program", `"run": ["sh", "main/app.sh"]`, false, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			b := newAgentBench(t, "", "", shellProgram("1.0", good))
+			writeFile(t, filepath.Join(b.dir, "config/moult.json"), fmt.Sprintf(
+				`{"modules": {"irrigation": {"url": "%s/%s", "forge": "github", %s}}}`, b.forge.URL, repository, test.module))
+			if test.command {
+				writeFile(t, filepath.Join(b.dir, "commands/temperature"), "#!/bin/sh\ncat /dev/i2c-1\n")
+			}
+			if unit := b.moult(0, "agent", "install", "--print"); strings.Contains(unit, closed) != test.closed {
+				t.Errorf("got %s: %v, want %v", closed, !test.closed, test.closed)
+			}
+		})
+	}
 }

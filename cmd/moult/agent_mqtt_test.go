@@ -11,6 +11,7 @@ import (
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 
+	"moult/agent/bustest"
 	"moult/agent/mqtt/brokertest"
 	"moult/update"
 )
@@ -109,7 +110,10 @@ func TestAgentOverMQTT(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r := b.start()
+	bus := bustest.Start(t) // of its own: the machine of the test is not to be restarted
+	logind := bus.Logind(map[string]any{})
+	onTheBus := []string{"env", "DBUS_SYSTEM_BUS_ADDRESS=" + bus.Address}
+	r := b.start(onTheBus...)
 	l.until("status", "online", func(p string) bool { return p == "online" })
 	l.until("log", "the first install", func(p string) bool {
 		return strings.Contains(p, `"event":"switched"`) && strings.Contains(p, `"text":"1.0 is installed, on trial"`)
@@ -161,8 +165,25 @@ func TestAgentOverMQTT(t *testing.T) {
 	if ok, text := l.ask("rollback", "irrigation"); !ok || text != "irrigation is now 1.0" {
 		t.Errorf("rollback: got %v %q", ok, text)
 	}
-	if ok, text := l.ask("restart", "irrigation"); !ok {
+	if ok, text := l.ask("update"); !ok || !strings.Contains(text, "1.1 was rolled back") {
+		t.Errorf("update after the roll back: got %v %q", ok, text)
+	}
+	// Home Assistant offers what an update would install: not what was rolled back.
+	l.ask("version") // once it is answered, all that came before was told
+	l.mu.Lock()
+	shown := l.heard["update/irrigation"]
+	if last := shown[len(shown)-1]; !strings.Contains(last, `"installed_version":"1.0","latest_version":"1.0"`) {
+		t.Errorf("the entity's state after the roll back: got %s, want 1.0 and no other offered", last)
+	}
+	l.mu.Unlock()
+	if ok, text := l.ask("reiniciar", "irrigation"); !ok || text != "irrigation is started again" {
 		t.Errorf("restart: got %v %q", ok, text)
+	}
+	if ok, text := l.ask("reiniciar"); !ok || text != "the machine is restarted" {
+		t.Errorf("restart of the machine: got %v %q", ok, text)
+	}
+	if got := logind.Log(); len(got) != 1 || !strings.Contains(got[0], "Reboot") {
+		t.Errorf("logind was asked %q, want one restart", got)
 	}
 
 	// The broker goes down in the middle; what happens meanwhile is told when it is back.
@@ -170,7 +191,7 @@ func TestAgentOverMQTT(t *testing.T) {
 	broker.Stop()
 	r.stop()
 	b.publish(shellProgram("1.2", good))
-	r = b.start()
+	r = b.start(onTheBus...)
 	r.event(update.Confirmed, 1)
 	broker.Restart()
 	l.until("log", "what happened while the broker was down", func(p string) bool { return strings.Contains(p, "1.2 is confirmed") })

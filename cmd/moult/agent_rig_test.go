@@ -52,9 +52,9 @@ func (b *agentBench) write() {
 }
 
 // unit lets systemd run the module's program, in place of the agent.
-func (b *agentBench) unit(name string) {
+func (b *agentBench) unit(name, trial string) {
 	writeFile(b.t, filepath.Join(b.dir, "config/moult.json"), fmt.Sprintf(
-		`{"modules": {"irrigation": {"url": "%s/%s", "forge": "github", "unit": "%s", "trial": {"within": "200ms"}}}, %s}`, b.forge.URL, repository, name, b.more))
+		`{"modules": {"irrigation": {"url": "%s/%s", "forge": "github", "unit": "%s", "trial": {%s}}}, %s}`, b.forge.URL, repository, name, trial, b.more))
 }
 
 // running is an agent that runs.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"moult/agent"
 	"moult/source/sourcetest"
@@ -320,4 +322,34 @@ func TestKilledAgentTakesItsProgramAlong(t *testing.T) {
 	}
 	<-r.done
 	waitUntil(t, "the program to end", func() bool { return exec.Command("pgrep", "-f", "sleep 98761").Run() != nil })
+}
+
+// TestAgentTellsSystemd hears what the agent tells systemd: that it is ready, that it lives, again and again, and that it ends.
+func TestAgentTellsSystemd(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "notify")
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	hear := func() string {
+		t.Helper()
+		data := make([]byte, 256)
+		_ = socket.SetReadDeadline(time.Now().Add(patience))
+		n, err := socket.Read(data)
+		if err != nil {
+			t.Fatalf("systemd was told nothing: %v", err)
+		}
+		return string(data[:n])
+	}
+	b := newAgentBench(t, `"trial": {"within": "100ms"}`, "", shellProgram("1.0", good))
+	r := b.start("env", "NOTIFY_SOCKET="+name, "WATCHDOG_USEC=100000")
+	heard := map[string]int{}
+	for heard["READY=1"] == 0 || heard["WATCHDOG=1"] < 3 {
+		heard[hear()]++
+	}
+	r.stop()
+	for heard["STOPPING=1"] == 0 {
+		heard[hear()]++
+	}
 }

@@ -193,8 +193,12 @@ func (a *app) install(ctx context.Context, user string, print bool) error {
 			opt.LEDs = true
 		}
 	}
+	// What the application's own commands and checks need is known no better than what its program does.
+	_, err = os.Stat(filepath.Join(root, device.CommandsDir))
+	opt.Application = err == nil
 	for _, m := range d.Modules {
-		opt.Application = opt.Application || len(m.Config.Run) > 0
+		checks := m.Config.Health != nil && len(m.Config.Health.Command) > 0
+		opt.Application = opt.Application || len(m.Config.Run) > 0 || checks
 	}
 	text := systemd.Unit(opt)
 	if print {

@@ -68,7 +68,7 @@ func (d *Device) Agent(opt AgentOptions) (a *agent.Agent, beside []func(context.
 		return nil, nil, nil, err
 	}
 	if len(d.Config.WiFi) > 0 {
-		a.Wifi = &network{manager: wifi.New(wifi.Options{}), known: d.Config.WiFi, log: opt.Log}
+		a.Wifi = &network{known: d.Config.WiFi, log: opt.Log}
 	}
 	if !d.Config.MQTT.URL.IsZero() {
 		if err := w.broker(); err != nil {
@@ -212,7 +212,10 @@ func (w *wiring) show(e update.Event) {
 	}
 	switch e.Kind {
 	case update.Checked:
-		entry.Installed, entry.Latest = e.From.String(), e.Version.String()
+		entry.Installed, entry.Latest = e.From.String(), e.From.String()
+		if e.Action.Changes() { // what was rolled back, or is older, would be refused: it is not to be offered
+			entry.Latest = e.Version.String()
+		}
 	case update.Began:
 		entry.Latest, entry.InProgress, entry.Percentage = e.Version.String(), true, -1
 	case update.Progress:
@@ -220,6 +223,7 @@ func (w *wiring) show(e update.Event) {
 			entry.Percentage = int(min(100, e.Received*100/e.Total)) / 10 * 10 // each step is a message
 		}
 	case update.Switched, update.Updated, update.RolledBack:
+		entry.Latest = e.Version.String()
 		entry.Installed, entry.InProgress, entry.Percentage = e.Version.String(), false, -1
 	case update.Failed, update.Recovered:
 		entry.InProgress, entry.Percentage = false, -1
@@ -279,18 +283,17 @@ func (board) Uptime() (time.Duration, error) {
 
 // network brings the device online by the networks that are configured.
 type network struct {
-	manager *wifi.Manager
-	known   []config.Network
-	log     func(string)
-	last    string
+	known []config.Network
+	log   func(string)
+	last  string
 }
 
-func (n *network) Connect(ctx context.Context) error {
+func (n *network) Connect(ctx context.Context, goesOn func()) error {
 	var networks []wifi.Network
 	for _, k := range n.known {
 		networks = append(networks, wifi.Network{SSID: k.SSID, Password: k.Password.Reveal()})
 	}
-	ssid, err := n.manager.Connect(ctx, networks)
+	ssid, err := wifi.New(wifi.Options{Trying: goesOn}).Connect(ctx, networks)
 	if err == nil && ssid != n.last && ssid != "" {
 		n.log("connected to the Wi-Fi network " + strconv.Quote(ssid))
 		n.last = ssid
@@ -312,13 +315,18 @@ var _ agent.Lasting = (*unit)(nil)
 // unitEvery is the wait between two looks at a unit.
 const unitEvery = 2 * time.Second
 
-// Start starts the unit, unless it runs already, and tells when it is found to run no more.
+// Start starts the unit, unless it runs already, and tells when it is found to run no more, or to have ended and been started
+// again by systemd: a unit's own Restart= must not make a version that crashes look as if it stayed up.
 func (u *unit) Start(ctx context.Context) (<-chan string, error) {
 	u.down = true
 	if err := u.manager.Start(ctx, u.name); err != nil {
 		return nil, err
 	}
 	u.down = false
+	before, err := u.manager.State(ctx, u.name)
+	if err != nil {
+		return nil, err
+	}
 	ended := make(chan string, 1)
 	watched := make(chan struct{})
 	u.watched = watched
@@ -331,9 +339,14 @@ func (u *unit) Start(ctx context.Context) (<-chan string, error) {
 				return
 			case <-time.After(unitEvery):
 			}
-			state, err := u.manager.Active(ctx, u.name)
-			if err == nil && (state == "failed" || state == "inactive") {
-				ended <- "unit " + u.name + " is " + state
+			now, err := u.manager.State(ctx, u.name)
+			switch {
+			case err != nil:
+			case now.Active == "failed", now.Active == "inactive":
+				ended <- "unit " + u.name + " is " + now.Active
+				return
+			case now.Restarts > before.Restarts, strings.HasPrefix(now.Sub, "auto-restart"):
+				ended <- "unit " + u.name + " ended, and systemd starts it again"
 				return
 			}
 		}

@@ -15,8 +15,8 @@ import (
 	"moult/disk"
 )
 
-// commandsDir holds the application's commands, below the device's root: an executable answers the command of its name.
-const commandsDir = "commands"
+// CommandsDir holds the application's commands, below the device's root: an executable answers the command of its name.
+const CommandsDir = "commands"
 
 // maxCommand is how long one may take, unless a test says otherwise.
 const maxCommand = 30 * time.Second
@@ -29,8 +29,8 @@ func (d *Device) command(ctx context.Context, name string, args []string) (reply
 	if !commandName.MatchString(name) {
 		return "", false, nil
 	}
-	file := filepath.Join(d.opt.Root, commandsDir, name)
-	info, err := d.disk.Lstat(commandsDir + "/" + name)
+	file := filepath.Join(d.opt.Root, CommandsDir, name)
+	info, err := d.disk.Lstat(CommandsDir + "/" + name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", false, nil
 	}
@@ -38,7 +38,7 @@ func (d *Device) command(ctx context.Context, name string, args []string) (reply
 		return "", true, err
 	}
 	if !info.Mode().IsRegular() || info.Mode()&0o111 == 0 {
-		return "", true, fmt.Errorf("%s/%s: got %s, want an executable file", commandsDir, name, info.Mode())
+		return "", true, fmt.Errorf("%s/%s: got %s, want an executable file", CommandsDir, name, info.Mode())
 	}
 	ctx, cancel := context.WithTimeout(ctx, d.commandTime)
 	defer cancel()
