@@ -20,6 +20,7 @@ type hostile struct {
 	name  string
 	do    func(r *trusttest.Repo) // makes the honest repository, which has 1.1, hostile
 	want  string                  // the reason; "" for nothing new; "network" for a failure that may pass; "updated" for none
+	after func(r *trusttest.Repo) // what the honest repository does about it; nil: it goes on as ever
 	only  string                  // "requests" or "bundles"; "" for both
 	serve func(w http.ResponseWriter, req *http.Request) bool
 }
@@ -109,6 +110,16 @@ func hostiles() []hostile {
 		{name: "freeze: the role", want: "expired", do: func(r *trusttest.Repo) {
 			r.Roles["irrigation"].Expires = r.Now.Add(-time.Hour)
 			r.PutRole("irrigation")
+		}},
+		{name: "freeze: issued after the root expired", want: "expired", do: func(r *trusttest.Repo) {
+			r.Timestamp.Expires = r.Now.Add(30 * trusttest.Life)
+			r.Timestamp.UnrecognizedFields["issued"] = r.Now.Add(20 * trusttest.Life).Format(time.RFC3339)
+			r.PutTimestamp()
+		}},
+		{name: "fast-forward of the versions, and recovery", want: "", after: newKeys, do: func(r *trusttest.Repo) {
+			delete(r.Roles["irrigation"].Targets, "irrigation/1.1")
+			r.Snapshot.Version, r.Timestamp.Version, r.Roles["irrigation"].Version = 1<<40, 1<<40, 1<<40
+			r.Publish()
 		}},
 		{name: "rollback: the timestamp", want: "rollback", do: func(r *trusttest.Repo) {
 			r.Timestamp.Version = 1
@@ -203,8 +214,10 @@ print('went', moult.run())
 		r.DropBundles()
 		if way == "bundles" {
 			version := "1.1"
-			if r.Roles["irrigation"].Targets["irrigation/0.9"] != nil {
-				version = "0.9"
+			for _, only := range []string{"0.9", "1.0"} {
+				if r.Roles["irrigation"].Targets["irrigation/1.1"] == nil && r.Roles["irrigation"].Targets["irrigation/"+only] != nil {
+					version = only
+				}
 			}
 			r.PutBundles("irrigation", "stable", version, "1.0")
 		}
@@ -244,6 +257,9 @@ print('went', moult.run())
 		good = bad.Copy()
 		good.Files["metadata/2.root.json"] = root
 		good.Signers["timestamp"] = []trusttest.Key{good.Key("timestamp-2")}
+	}
+	if h.after != nil {
+		h.after(good)
 	}
 	for range 3 { // beyond what was hostile
 		good.Targets.Version++
