@@ -15,6 +15,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -65,6 +66,13 @@ func TestRSA(t *testing.T) {
 		if len(above.Bytes()) == len(good) {
 			add(name("above the modulus"), &key.PublicKey, above.Bytes(), &no)
 		}
+		crafted := func(what string, change func(db, trailer []byte), want *bool) {
+			add(name(what), &key.PublicKey, craft(key, sum[:], change), want)
+		}
+		crafted("crafted well", func(_, _ []byte) {}, &yes)
+		crafted("another trailer", func(_, trailer []byte) { trailer[0] = 0xbb }, &no)
+		crafted("padding that is not zero", func(db, _ []byte) { db[5] = 1 }, &no)
+		crafted("no one behind the padding", func(db, _ []byte) { db[len(db)-33] = 2 }, &no)
 		old, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, sum[:])
 		must(t, err)
 		add(name("PKCS #1 v1.5"), &key.PublicKey, old, &no)
@@ -89,4 +97,21 @@ func TestRSA(t *testing.T) {
 			t.Errorf("status %d, want %d cases and no word more\n%s", end, len(cases), out)
 		}
 	})
+}
+
+// craft signs an encoded message (RFC 8017, 9.1.1) that is changed before its mask.
+func craft(key *rsa.PrivateKey, digest []byte, change func(db, trailer []byte)) []byte {
+	bits := key.N.BitLen() - 1
+	salt, trailer := make([]byte, 32), []byte{0xbc}
+	h := sha256.Sum256(slices.Concat(make([]byte, 8), digest, salt))
+	db := make([]byte, (bits+7)/8-33)
+	db[len(db)-33] = 1
+	change(db, trailer)
+	for i := range db {
+		mask := sha256.Sum256(append(h[:len(h):len(h)], 0, 0, 0, byte(i/32)))
+		db[i] ^= mask[i%32]
+	}
+	db[0] &= 0xff >> (8*((bits+7)/8) - bits)
+	em := new(big.Int).SetBytes(slices.Concat(db, h[:], trailer))
+	return em.Exp(em, key.D, key.N).FillBytes(make([]byte, key.Size()))
 }
