@@ -150,6 +150,13 @@ func TestSigned(t *testing.T) {
 		r.add("app", "1.11", with(now, map[string]string{"app.py": runs("1.11")}))
 		step("an altered file", "bundles/app/stable/1.10.bundle", "files/"+digestOf(now["lib/same.py"])[:2]+"/"+digestOf(now["lib/same.py"]), "bundles/app/stable/1.11.bundle")
 		b.wantTree("app/main", with(now, map[string]string{".version": "1.11", "kept.txt": "mine", "app.py": runs("1.11")}))
+		// One that is named, of which the board has not heard.
+		r.add("app", "1.12", with(now, map[string]string{"app.py": runs("1.12")}))
+		r.add("app", "1.13", now)
+		b.write("main.py", "import moult\nmoult.update('app', '1.12')\n")
+		if end, out := b.start(); end != wasReset || b.tree("app/main")[".version"] != "1.12" {
+			t.Errorf("a named version: status %d\n%s", end, out)
+		}
 	})
 }
 

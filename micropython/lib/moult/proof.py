@@ -37,8 +37,14 @@ def newest(source, channel, bundle, held, memo):
 
 
 def named(source, version):
-    releases, until = prove(source, False, True, {})
-    return ["", "", ""] + _target(version, releases) + [until]
+    """Returns the memo of a release that was asked for: of what is held, or where that does not have it, of what the server has now."""
+    for held in (True, False):
+        releases, until = prove(source, False, held, {})
+        try:
+            return ["", "", ""] + _target(version, releases) + [until]
+        except Refused:
+            if not held or not source.url:
+                raise
 
 
 def _target(version, releases):
