@@ -17,13 +17,23 @@ import (
 	"time"
 )
 
+// programDir is where the tests' moult is built; it goes when they end.
+var programDir string
+
+func TestMain(m *testing.M) {
+	var err error
+	if programDir, err = os.MkdirTemp("", "moult-micropython-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(programDir)
+	os.Exit(code)
+}
+
 // program is the real moult, built once.
 var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "moult-test-")
-	if err != nil {
-		return "", err
-	}
-	name := filepath.Join(dir, "moult")
+	name := filepath.Join(programDir, "moult")
 	if out, err := exec.Command("go", "build", "-o", name, "moult/cmd/moult").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
