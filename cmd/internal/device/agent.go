@@ -154,7 +154,7 @@ func (w *wiring) broker() (err error) {
 	}
 	w.mqtt, err = mqtt.New(mqtt.Options{
 		URL: c.MQTT.URL.Reveal(), Topic: cmp.Or(c.MQTT.Topic, "moult/"+name), CA: c.MQTT.CA, Cert: c.MQTT.Cert, Key: c.MQTT.Key,
-		Outbox: w.d.Journal, Commands: w.agent.Do, Log: w.opt.Log,
+		Outbox: w.d.Journal, Commands: w.agent.Do, Queue: w.agent.Queue, Log: w.opt.Log,
 		Home: &mqtt.Home{Device: name, Name: name, Version: w.opt.Version, Memory: w.d.Journal},
 	})
 	if err != nil {
