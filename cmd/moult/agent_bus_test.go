@@ -92,8 +92,14 @@ func TestUnitThatSystemdStartsAgain(t *testing.T) {
 			b.moult(0, "update")
 			b.moult(0, "confirm")
 			b.publish(shellProgram("1.1", good))
-			r := b.start("env", "DBUS_SYSTEM_BUS_ADDRESS="+bus.Address)
-			contains(t, r.event(update.RolledBack, 1).Reason, "did not stay up in 1 starts: unit irrigation.service ended, and systemd starts it again")
+			tools := t.TempDir()
+			writeFile(t, filepath.Join(tools, "journalctl"), "#!/bin/sh\necho \"KeyError: 'pump'\"\n")
+			if err := os.Chmod(filepath.Join(tools, "journalctl"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			r := b.start("env", "DBUS_SYSTEM_BUS_ADDRESS="+bus.Address, "PATH="+tools+":"+os.Getenv("PATH"))
+			contains(t, r.event(update.RolledBack, 1).Reason,
+				"did not stay up in 1 starts: unit irrigation.service ended, and systemd starts it again; it printed: KeyError: 'pump'")
 			r.stop()
 		})
 	}

@@ -2,10 +2,12 @@ package device
 
 import (
 	"context"
+	"os/exec"
 	"strings"
 	"time"
 
 	"moult/agent"
+	"moult/agent/process"
 	"moult/agent/systemd"
 )
 
@@ -19,6 +21,7 @@ type unit struct {
 
 var _ agent.Program = (*unit)(nil)
 var _ agent.Lasting = (*unit)(nil)
+var _ agent.Talker = (*unit)(nil)
 
 // unitEvery is the wait between two looks at a unit.
 const unitEvery = 2 * time.Second
@@ -79,4 +82,22 @@ func (u *unit) Leave() {
 		close(u.watched)
 		u.watched = nil
 	}
+}
+
+// The bounds of what is asked of the system's journal: the last lines are enough of a reason, and it must not hold up a way back.
+const (
+	saidLines = "20"
+	saidBytes = 2 << 10
+	saidTime  = 5 * time.Second
+)
+
+// Said returns what the unit printed last, as the system's journal has it; "" where there is none.
+func (u *unit) Said() string {
+	ctx, cancel := context.WithTimeout(context.Background(), saidTime)
+	defer cancel()
+	said, err := process.Run(exec.CommandContext(ctx, "journalctl", "--unit="+u.name, "--lines="+saidLines, "--output=cat", "--quiet", "--no-pager"))
+	if err != nil { // it is not there, or may not be read: the reason goes without
+		return ""
+	}
+	return strings.TrimSpace(strings.ToValidUTF8(said[max(0, len(said)-saidBytes):], ""))
 }
