@@ -300,3 +300,29 @@ func TestManyNetworksAreNotAHang(t *testing.T) {
 type tried func(goesOn func())
 
 func (f tried) Connect(_ context.Context, goesOn func()) error { f(goesOn); return nil }
+
+// TestRoundForOneModuleIsTriedAgain lets an update fail that a person asked for: it is tried again, as the routine's own is.
+func TestRoundForOneModuleIsTriedAgain(t *testing.T) {
+	clock := clockAt("2026-01-01 12:00:00")
+	a, _ := bare(clock)
+	w := &wifi{clock: clock}
+	a.Wifi, a.rounds = w, make(chan round)
+	ctx, stop := context.WithCancel(t.Context())
+	first, ended := make(chan struct{}), make(chan struct{})
+	go func() { a.routine(ctx, true, first); close(ended) }()
+	<-first
+	<-clock.waits
+	w.fails = 1
+	answer := make(chan result, 1)
+	a.rounds <- round{modules: []string{"irrigation"}, result: answer}
+	if got := <-answer; got.err == nil {
+		t.Error("got no error from a round without a network")
+	}
+	clock.toNext()
+	<-clock.waits
+	stop()
+	<-ended
+	if want := []string{"12:00:00", "12:00:00", "12:00:15"}; !slices.Equal(w.at, want) {
+		t.Errorf("got rounds at %v, want %v", w.at, want)
+	}
+}

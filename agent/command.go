@@ -57,6 +57,32 @@ func (a *Agent) Do(ctx context.Context, name string, args []string) (string, err
 	return "", fmt.Errorf("got the command %q, want one of %s, or one of the application's", name, strings.Join(names, ", "))
 }
 
+// Queue names the queue in which a command waits for its turn. What may take long waits for its like only: updates are rounds, done
+// one after another as the restart of the machine is; what is done to one module is not done to it twice at once, and does not wait for
+// another's download; an application's commands may share a sensor.
+func (a *Agent) Queue(name string, args []string) string {
+	if english, known := aliases[name]; known {
+		name = english
+	}
+	switch {
+	case name == "update", name == "restart" && len(args) == 0:
+		return "rounds"
+	case name == "check" && len(args) == 0:
+		return "checks"
+	case name == "check", name == "rollback", name == "restart":
+		if m, err := a.module(strings.Join(args[:min(1, len(args))], "")); err == nil {
+			return "module " + m.Name
+		}
+		return "" // refused at once
+	}
+	for _, c := range commands {
+		if c.name == name {
+			return ""
+		}
+	}
+	return "application"
+}
+
 func (a *Agent) sayVersion(_ context.Context, _ []string) (string, error) {
 	lines := []string{"moult " + a.Version}
 	for _, m := range a.Modules {

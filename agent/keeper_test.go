@@ -283,3 +283,68 @@ func TestFirstVersionThatFailsRunsOn(t *testing.T) {
 		t.Errorf("got %d starts and %d stops, want that it runs on", starts, stops)
 	}
 }
+
+// TestConfirmIsTriedAgain lets the disk be full just when a version is found good.
+func TestConfirmIsTriedAgain(t *testing.T) {
+	r := newKeeperRig(t, update.Trial, "1.0")
+	r.clock.rings = func(d time.Duration) bool { return d == judgeEvery || d == confirmEvery }
+	calls := 0
+	r.a.Lock = func(_ context.Context, _ string, work func() error) error {
+		if calls++; calls == 2 { // after the start that is counted
+			return errors.New("no space left on device")
+		}
+		return work()
+	}
+	confirmed := make(chan struct{})
+	r.a.Engine.Tell = func(e update.Event) {
+		if e.Kind == update.Confirmed {
+			close(confirmed)
+		}
+	}
+	r.run(over())
+	r.isUp()
+	select {
+	case <-confirmed:
+	case <-time.After(20 * time.Second): // a net under a keeper that gave up
+		t.Fatal("it was not confirmed when the disk took it again")
+	}
+}
+
+// TestStoppedTwice asks for a program to stay away that does so already, as two steps of one update may.
+func TestStoppedTwice(t *testing.T) {
+	r := newKeeperRig(t, update.Idle, "")
+	r.run(over())
+	r.isUp()
+	ctx, enough := context.WithTimeout(t.Context(), 20*time.Second) // a net under a keeper that waits for itself
+	defer enough()
+	for range 2 {
+		if err := r.k.stop(ctx); err != nil {
+			t.Fatalf("got %v, want it stopped", err)
+		}
+	}
+	r.k.release()
+	r.isUp()
+	if _, stops := r.program.counts(); stops != 1 {
+		t.Errorf("got %d stops, want one", stops)
+	}
+}
+
+// TestOneAtAModule does work on a module, and tries to do other work on it meanwhile.
+func TestOneAtAModule(t *testing.T) {
+	r := newKeeperRig(t, update.Idle, "")
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	beside := 0
+	err := r.a.locked(t.Context(), r.k.m, func() error {
+		for range 50 { // whoever finds the way free and its own end at once takes either
+			_ = r.a.locked(gone, r.k.m, func() error { beside++; return nil })
+		}
+		return nil
+	})
+	if err != nil || beside > 0 {
+		t.Errorf("got %v, and %d times other work beside it, want none", err, beside)
+	}
+	if err := r.a.locked(t.Context(), r.k.m, func() error { return nil }); err != nil {
+		t.Errorf("afterwards: got %v", err)
+	}
+}

@@ -31,6 +31,7 @@ type Config struct {
 	Check      Check
 	Timezone   *time.Location // nil for the system's
 	Files      []string       // that it was read from, the strongest first
+	Outside    []string       // files with secrets beyond the device's directory that it was read from, absolute
 }
 
 // Options are the ways out of the device's directory. A nil one is the system's own.

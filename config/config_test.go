@@ -102,6 +102,7 @@ func TestLoadEveryKey(t *testing.T) {
 			Window: &config.Window{From: 22 * 60, To: 4*60 + 30}, Restart: &restart},
 		Timezone: zone,
 		Files:    []string{moultJSON},
+		Outside:  []string{"/run/wifi"},
 	}
 	if diff := cmp.Diff(want, got, same); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

@@ -142,6 +142,7 @@ func (n node) secretFile(name string) Secret {
 	switch {
 	case path.IsAbs(name):
 		data, err = n.opt.ReadFile(name)
+		n.config.Outside = append(n.config.Outside, name)
 	case fs.ValidPath(name):
 		data, err = readBounded(n.root, name, maxSecret)
 	default:

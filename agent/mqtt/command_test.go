@@ -68,12 +68,20 @@ func TestClip(t *testing.T) {
 
 func TestMemory(t *testing.T) {
 	var m memory
-	for i := range maxMemory + 1 {
-		m.add(string(rune('A' + i)))
+	name := func(i int) string { return string(rune('A' + i)) }
+	m.add("to do")
+	for i := range maxMemory {
+		m.add(name(i))
+		if i != 2 {
+			m.done(name(i), []byte("done"))
+		}
 	}
 	m.done("B", []byte("b"))
 	if _, known := m.find("A"); known || len(m) != maxMemory {
-		t.Errorf("the oldest of %d is remembered", maxMemory+1)
+		t.Errorf("the oldest of %d that was done is remembered", maxMemory+1)
+	}
+	if _, known := m.find("to do"); !known {
+		t.Error("one that is still to be done is forgotten")
 	}
 	if answer, known := m.find("B"); !known || string(answer) != "b" {
 		t.Errorf("B: got %q, %v", answer, known)

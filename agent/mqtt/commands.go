@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	maxQueue   = 16 // commands that wait; one more is told that the device is busy
+	maxQueue   = 16 // commands that wait in a queue; one more is told that the device is busy
 	maxReplies = 64 // replies that wait for the link
 )
 
@@ -66,38 +66,66 @@ func (c *Client) take(payload []byte, retained, again bool, packet uint16) {
 	c.memory.add(cmd.key)
 	c.mu.Unlock()
 	select {
-	case c.queue <- cmd:
-	default:
-		c.mu.Lock()
-		c.memory.drop(cmd.key)
-		c.mu.Unlock()
-		c.answer(cmd.answer("", errBusy))
+	case c.came <- cmd: // serve is always about to take it
+	case <-c.served:
+		c.answer(cmd.answer("", errEnding))
 	}
 }
 
-// serve does commands, one at a time, until ctx ends.
+// serve does commands until ctx ends: those of one queue one at a time, in the order in which they came, beside the other queues'.
 func (c *Client) serve(ctx context.Context) {
-	for {
+	defer close(c.served)
+	waiting := map[string][]command{} // by queue, where a command of it is being done
+	done := make(chan string)
+	begin := func(queue string, cmd command) {
+		go func() {
+			c.do(ctx, cmd)
+			done <- queue
+		}()
+	}
+	for ending := ctx.Done(); ending != nil || len(waiting) > 0; {
 		select {
-		case <-ctx.Done():
-			for len(c.queue) > 0 {
-				cmd := <-c.queue
-				c.answer(cmd.answer("", errEnding))
+		case <-ending:
+			ending = nil
+		case cmd := <-c.came:
+			queue := c.opt.Queue(cmd.Name, cmd.Args)
+			rest, busy := waiting[queue]
+			switch {
+			case !busy:
+				waiting[queue] = nil
+				begin(queue, cmd)
+			case len(rest) == maxQueue:
+				c.mu.Lock()
+				c.memory.drop(cmd.key)
+				c.mu.Unlock()
+				c.answer(cmd.answer("", errBusy))
+			default:
+				waiting[queue] = append(rest, cmd)
 			}
-			return
-		case cmd := <-c.queue:
-			if ctx.Err() != nil {
-				c.answer(cmd.answer("", errEnding))
+		case queue := <-done:
+			rest := waiting[queue]
+			if len(rest) == 0 {
+				delete(waiting, queue)
 				continue
 			}
-			text, err := c.opt.Commands(ctx, cmd.Name, cmd.Args)
-			answer := cmd.answer(text, err)
-			c.mu.Lock()
-			c.memory.done(cmd.key, answer)
-			c.mu.Unlock()
-			c.answer(answer)
+			waiting[queue] = rest[1:]
+			begin(queue, rest[0])
 		}
 	}
+}
+
+// do does one command; at the end of ctx, when its turn came too late, it says so.
+func (c *Client) do(ctx context.Context, cmd command) {
+	if ctx.Err() != nil {
+		c.answer(cmd.answer("", errEnding))
+		return
+	}
+	text, err := c.opt.Commands(ctx, cmd.Name, cmd.Args)
+	answer := cmd.answer(text, err)
+	c.mu.Lock()
+	c.memory.done(cmd.key, answer)
+	c.mu.Unlock()
+	c.answer(answer)
 }
 
 // answer queues a reply.
@@ -135,7 +163,7 @@ func (s *session) nextReply(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// maxMemory is how many commands are remembered, with their answers.
+// maxMemory is how many commands are remembered, with their answers; more only where so many are still to be done.
 const maxMemory = 64
 
 // memory is the last commands, the oldest first.
@@ -157,8 +185,14 @@ func (m memory) find(key string) (answer []byte, known bool) {
 
 func (m *memory) add(key string) {
 	m.drop(key)
-	if *m = append(*m, remembered{key: key}); len(*m) > maxMemory {
-		*m = (*m)[1:]
+	if *m = append(*m, remembered{key: key}); len(*m) <= maxMemory {
+		return
+	}
+	for _, r := range *m {
+		if r.answer != nil {
+			m.drop(r.key)
+			return
+		}
 	}
 }
 

@@ -221,7 +221,7 @@ func (d *device) endWhen(r *reader) error {
 	return d.end()
 }
 
-// TestFlood: commands are done one at a time; of those that wait there are sixteen, and one more is told so.
+// TestFlood: commands of one queue are done one at a time; of those that wait there are sixteen, and one more is told so.
 func TestFlood(t *testing.T) {
 	b := brokertest.Start(t, brokertest.Config{})
 	r := read(t, b.Host)
@@ -290,4 +290,47 @@ func TestEndOfCommands(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	r.waitLast(topic+"/status", "offline")
+}
+
+// TestQueues: a command waits for those of its own queue, and for no other's.
+func TestQueues(t *testing.T) {
+	b := brokertest.Start(t, brokertest.Config{})
+	r := read(t, b.Host)
+	began, goOn := make(chan string, 10), make(chan struct{})
+	d := run(t, "mqtt://"+b.Host, newJournal(t), func(opt *mqtt.Options) {
+		opt.Queue = func(name string, _ []string) string { return name }
+		opt.Commands = func(_ context.Context, name string, args []string) (string, error) {
+			if name == "update" {
+				began <- args[0]
+				<-goOn
+			}
+			return strings.Join(args, " "), nil
+		}
+	})
+	r.waitLast(topic+"/status", "online")
+	r.send("cmd", `{"command":"update","args":["irrigation"],"id":"u1"}`)
+	<-began
+	r.send("cmd", `{"command":"update","args":["garden"],"id":"u2"}`)
+	r.send("cmd", `{"command":"update","args":["irrigation"],"id":"u1"}`) // by its sender, who became impatient
+	for i := range 100 {                                                  // more than are remembered
+		r.send("cmd", fmt.Sprintf(`{"command":"version","id":"v%d"}`, i))
+		if got, want := r.answers(i + 1)[i], (answer{"version", fmt.Sprint("v", i), "", true}); got != want {
+			t.Fatalf("got %+v, want %+v", got, want)
+		}
+	}
+	r.send("cmd", `{"command":"update","args":["irrigation"],"id":"u1"}`) // it is still known
+	r.send("cmd", `{"command":"version","id":"last"}`)
+	r.answers(101)
+	select {
+	case more := <-began:
+		t.Errorf("update %s began beside the first", more)
+	default:
+	}
+	close(goOn)
+	r.send("cmd", `{"command":"update","args":["barn"],"id":"u3"}`)
+	want := []answer{{"update", "u1", "irrigation", true}, {"update", "u2", "garden", true}, {"update", "u3", "barn", true}}
+	if got := r.answers(104)[101:]; !slices.Equal(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	must(t, d.end())
 }

@@ -39,9 +39,12 @@ type Options struct {
 	KeepAlive time.Duration // a link that is silent for so long is asked, and given up 10 s later; 0 for 30 s
 
 	Outbox   Outbox
-	Commands Handler      // nil where commands are not taken
-	Home     *Home        // Home Assistant; nil where it is not told
-	Log      func(string) // what a person should know, a line each; nil for nobody
+	Commands Handler // nil where commands are not taken
+	// Queue names the queue that a command waits in, where not all wait in one: those of different queues are done at once.
+	// Its names must be few. Nil for one queue.
+	Queue func(name string, args []string) string
+	Home  *Home        // Home Assistant; nil where it is not told
+	Log   func(string) // what a person should know, a line each; nil for nobody
 
 	// What a test controls; nil for the real ones.
 	Now   func() time.Time
@@ -61,7 +64,7 @@ type Outbox interface {
 }
 
 // Handler answers a command, its name and arguments as they came, with the reply's text. An error's text, too, is sent as the reply:
-// so for an unknown command. ctx ends with the client's Run.
+// so for an unknown command. ctx ends with the client's Run. It is called from several goroutines where there are several queues.
 type Handler func(ctx context.Context, name string, args []string) (reply string, err error)
 
 // Client is the device's link to its broker. Its methods may be called from several goroutines.
@@ -70,8 +73,9 @@ type Client struct {
 	broker *url.URL // without user and password
 	user   *url.Userinfo
 
-	woken chan struct{} // something is to be sent
-	queue chan command  // commands that wait for their turn
+	woken  chan struct{} // something is to be sent
+	came   chan command  // commands that are to be done
+	served chan struct{} // closed when none is done any more
 
 	mu      sync.Mutex
 	online  bool
@@ -115,6 +119,9 @@ func New(opt Options) (*Client, error) {
 	if opt.Log == nil {
 		opt.Log = func(string) {}
 	}
+	if opt.Queue == nil {
+		opt.Queue = func(string, []string) string { return "" }
+	}
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
@@ -124,7 +131,8 @@ func New(opt Options) (*Client, error) {
 	if opt.Rand == nil {
 		opt.Rand = rand.Float64
 	}
-	c := &Client{opt: opt, broker: broker, user: user, woken: make(chan struct{}, 1), queue: make(chan command, maxQueue)}
+	c := &Client{opt: opt, broker: broker, user: user, woken: make(chan struct{}, 1),
+		came: make(chan command), served: make(chan struct{})}
 	if opt.Home != nil {
 		if c.home, err = newHome(*opt.Home, opt.Topic, opt.Commands != nil); err != nil {
 			return nil, err

@@ -19,14 +19,10 @@ const (
 // Run connects to the broker, sends what there is and takes commands, and connects again when the link is lost, until ctx ends.
 // Then it says that the device is offline and disconnects; the error is that of this farewell. It is called once.
 func (c *Client) Run(ctx context.Context) error {
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		c.serve(ctx)
-	}()
+	go c.serve(ctx)
 	for short := 0; ; short++ {
 		began := c.opt.Now()
-		farewell, err := c.session(ctx, served)
+		farewell, err := c.session(ctx, c.served)
 		if ctx.Err() != nil {
 			if farewell != nil {
 				return fmt.Errorf("say goodbye to the broker: %w", farewell)

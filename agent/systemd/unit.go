@@ -19,6 +19,7 @@ type UnitOptions struct {
 	GPIO         bool          // an LED is a line of a GPIO character device
 	LEDs         bool          // an LED is one of the LED class
 	Paths        []string      // what else is written to, absolute
+	Reads        []string      // what else is read, absolute: it matters where ProtectHome would hide it
 	Devices      []string      // what else below /dev is used
 	Capabilities []string      // what else it takes of root's power: CAP_NET_BIND_SERVICE
 
@@ -59,7 +60,11 @@ func Unit(opt UnitOptions) string {
 	u.set("ReadWritePaths", words(append([]string{opt.Root}, opt.Paths...), quote))
 	u.set("PrivateTmp", "yes")
 	if !opt.Application && !inHome(opt.Root) && !slices.ContainsFunc(slices.Concat(opt.Command, opt.Paths), inHome) {
-		u.set("ProtectHome", "yes") // nothing of ours is there, nor on the command line
+		if slices.ContainsFunc(opt.Reads, inHome) {
+			u.set("ProtectHome", "read-only")
+		} else {
+			u.set("ProtectHome", "yes") // nothing of ours is there, nor on the command line
+		}
 	}
 	if !opt.LEDs {
 		u.set("ProtectKernelTunables", "yes") // /sys too, where the LED class is

@@ -21,6 +21,9 @@ var units = map[string]systemd.UnitOptions{
 	"plain": {
 		Command: []string{"/usr/local/bin/moult", "agent", "--root", "/srv/device"}, Root: "/srv/device",
 	},
+	"reads": {
+		Command: []string{"/usr/local/bin/moult", "agent", "--root", "/srv/device"}, Root: "/srv/device", Reads: []string{"/etc/ssl/ca.pem", "/home/pi/ca.pem"},
+	},
 	"lines": {
 		Command: []string{"/usr/local/bin/moult-agent", "--root", "/srv/device"}, Root: "/srv/device", GPIO: true,
 		User: "moult", Groups: []string{"gpio", "netdev"}, Capabilities: []string{"CAP_NET_BIND_SERVICE"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -91,8 +92,14 @@ func TestUnitThatSystemdStartsAgain(t *testing.T) {
 			b.moult(0, "update")
 			b.moult(0, "confirm")
 			b.publish(shellProgram("1.1", good))
-			r := b.start("env", "DBUS_SYSTEM_BUS_ADDRESS="+bus.Address)
-			contains(t, r.event(update.RolledBack, 1).Reason, "did not stay up in 1 starts: unit irrigation.service ended, and systemd starts it again")
+			tools := t.TempDir()
+			writeFile(t, filepath.Join(tools, "journalctl"), "#!/bin/sh\necho \"KeyError: 'pump'\"\n")
+			if err := os.Chmod(filepath.Join(tools, "journalctl"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			r := b.start("env", "DBUS_SYSTEM_BUS_ADDRESS="+bus.Address, "PATH="+tools+":"+os.Getenv("PATH"))
+			contains(t, r.event(update.RolledBack, 1).Reason,
+				"did not stay up in 1 starts: unit irrigation.service ended, and systemd starts it again; it printed: KeyError: 'pump'")
 			r.stop()
 		})
 	}
@@ -158,4 +165,42 @@ func TestAgentInstallLetsTheApplicationBe(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAgentInstallLeavesHomesReadable hides the homes from an agent that reads nothing there, and only from that.
+func TestAgentInstallLeavesHomesReadable(t *testing.T) {
+	tests := []struct{ name, more, module, want string }{
+		{"nothing", "", "https://github.com/owner/irrigation", "yes"},
+		{"a broker's certificates elsewhere", `"mqtt": {"url": "mqtts://broker", "ca": "/etc/ssl/ca.pem"}, `, "https://github.com/owner/irrigation", "yes"},
+		{"a broker's CA", `"mqtt": {"url": "mqtts://broker", "ca": "/home/pi/ca.pem"}, `, "https://github.com/owner/irrigation", "read-only"},
+		{"the device's certificate", `"mqtt": {"url": "mqtts://broker", "cert": "/home/pi/me.pem", "key": "/srv/me.key"}, `, "https://github.com/owner/irrigation", "read-only"},
+		{"the device's key", `"mqtt": {"url": "mqtts://broker", "cert": "/srv/me.pem", "key": "/root/me.key"}, `, "https://github.com/owner/irrigation", "read-only"},
+		{"a git repository's folder", "", "/home/pi/irrigation.git", "read-only"},
+		{"the same as a URL", "", "file:///home/pi/irrigation.git", "read-only"},
+		{"a folder elsewhere as a URL", "", "file:///srv/irrigation.git", "yes"},
+		{"git over SSH", "", "git@example.com:owner/irrigation.git", "read-only"},
+		{"a signed repository's folder", `"repository": {"url": "file:///run/user/1000/repository"}, `, "https://github.com/owner/irrigation", "read-only"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			dir := deviceDir(t)
+			writeFile(t, filepath.Join(dir, "config/moult.json"), fmt.Sprintf(
+				`{%s"modules": {"irrigation": {"url": "%s", "unit": "irrigation.service"}}}`, test.more, test.module))
+			unit, code := runMoult(t, "agent", "install", "--print", "--root", dir)
+			if want := "ProtectHome=" + test.want + "\n"; code != 0 || !strings.Contains(unit, want) {
+				t.Errorf("got exit code %d and\n%s\nwant %s", code, unit, want)
+			}
+		})
+	}
+}
+
+// deviceDir is a device's directory where no home is.
+func deviceDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/var/tmp", "moult")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"moult/agent/mqtt/brokertest"
 	"moult/source/sourcetest"
 	"moult/update"
 )
@@ -79,6 +80,51 @@ func TestVerdictDoesNotWaitForADownload(t *testing.T) {
 			r.stop()
 		})
 	}
+}
+
+// TestCommandsBesideADownload asks a device for an update whose download hangs. What does not need the end of it is answered at once;
+// what does is answered after it.
+func TestCommandsBesideADownload(t *testing.T) {
+	broker := brokertest.Start(t, brokertest.Config{})
+	l := listen(t, broker)
+	b, open := newTwoModules(t, `"trial": {"within": "100ms"}`, shellProgram("1.0", good))
+	b.moult(0, "update", "irrigation")
+	b.moult(0, "confirm", "irrigation")
+	b.publish(shellProgram("1.1", good))
+	b.moult(0, "update", "irrigation")
+	b.moult(0, "confirm", "irrigation")
+	file := filepath.Join(b.dir, "config/moult.json")
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := fmt.Sprintf(`{"device": "greenhouse", "mqtt": {"url": "mqtt://%s"}, "check": {"on": "power-on"}, "modules"`, broker.Host)
+	writeFile(t, file, strings.Replace(string(data), `{"check": {"every": "200ms"}, "modules"`, more, 1))
+	r := b.start()
+	r.event(update.Began, 1) // the first round's, of other
+	l.until("status", "online", func(p string) bool { return p == "online" })
+	for _, id := range []string{"u1", "u2"} {
+		l.link.Publish(topic+"/cmd", 1, false, fmt.Sprintf(`{"command": "update", "args": ["other"], "id": "%s"}`, id)).Wait()
+	}
+	for _, ask := range [][]string{{"version"}, {"time"}, {"uptime"}, {"history"}, {"check", "irrigation"}, {"rollback", "irrigation"}} {
+		if ok, text := l.ask(ask[0], ask[1:]...); !ok {
+			t.Errorf("%q: got %q, want it done", ask, text)
+		}
+	}
+	if got := installed(b.dir); got != "1.0" {
+		t.Errorf("irrigation: got version %s, want that it went back", got)
+	}
+	l.mu.Lock()
+	if replies := strings.Join(l.heard["reply"], "\n"); strings.Contains(replies, `"u1"`) || strings.Contains(replies, `"u2"`) {
+		t.Errorf("an update was answered while its download hangs:\n%s", replies)
+	}
+	l.mu.Unlock()
+	close(open)
+	for _, id := range []string{"u1", "u2"} {
+		reply := l.until("reply", "the answer to "+id, func(p string) bool { return strings.Contains(p, `"id":"`+id+`"`) })
+		contains(t, reply, `"ok":true`, "other: nothing new")
+	}
+	r.stop()
 }
 
 // TestAgentStatusLeavesNoTrace looks at a folder in which nothing is.

@@ -156,6 +156,7 @@ func (a *app) agentInstall() *cobra.Command {
 		Use:   "install",
 		Short: "Write and enable a systemd unit for this device's agent",
 		Long: "Install writes /etc/systemd/system/moult-agent.service, hardened for what this device's configuration needs, and starts it.\n" +
+			"Where the configuration names a file or folder in a home, the unit may read the homes: install again after a change of that.\n" +
 			"With --print it only shows the unit.\n\n" + exitHelp,
 		Example: `  moult agent install --root /srv/greenhouse --print
   sudo moult agent install --root /srv/greenhouse`,
@@ -184,7 +185,7 @@ func (a *app) install(ctx context.Context, user string, print bool) error {
 	if err != nil {
 		return err
 	}
-	opt := systemd.UnitOptions{Command: []string{program, "agent", "--root", root}, Root: root, User: user}
+	opt := systemd.UnitOptions{Command: []string{program, "agent", "--root", root}, Root: root, User: user, Reads: d.Reads()}
 	for _, name := range []string{d.Config.LEDs.Yellow, d.Config.LEDs.Green} {
 		switch {
 		case strings.Contains(name, "/"):

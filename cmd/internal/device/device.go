@@ -262,6 +262,20 @@ func platform() release.Platform {
 	return p
 }
 
+// Reads returns what the device's configuration names beyond its directory, and its agent reads: files and folders, absolute.
+func (d *Device) Reads() []string {
+	c := d.Config
+	all := append(slices.Clone(c.Outside), c.MQTT.CA, c.MQTT.Cert, c.MQTT.Key, strings.TrimPrefix(c.Repository.URL, "file://"))
+	for _, m := range c.Modules {
+		address := strings.TrimPrefix(m.URL, "file://")
+		if address != "" && !filepath.IsAbs(address) && !strings.HasPrefix(address, "http") { // SSH, whose keys and known hosts are in a home
+			address = "/root/.ssh"
+		}
+		all = append(all, address)
+	}
+	return slices.DeleteFunc(all, func(path string) bool { return !filepath.IsAbs(path) })
+}
+
 // Select returns the modules of these names, in the order of the configuration; all where no name is given.
 func (d *Device) Select(names []string) ([]*Module, error) {
 	if len(names) == 0 {

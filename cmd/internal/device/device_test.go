@@ -5,9 +5,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"moult/config"
 )
 
 // open opens a device of one module, with more keys of its configuration.
@@ -109,5 +112,17 @@ func TestSettingsAreBounded(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(d.opt.Root, settingsFile))
 	if err != nil || len(data) != maxSettings || !strings.Contains(string(data), `"interval": "60"`) {
 		t.Errorf("got %d bytes, %v, want the first setting among them", len(data), err)
+	}
+}
+
+// TestReads names the files beyond the device's directory; that one of them is a secret's changes nothing.
+func TestReads(t *testing.T) {
+	d := &Device{Config: &config.Config{
+		Outside: []string{"/home/pi/token"}, MQTT: config.MQTT{CA: "config/ca.pem", Cert: "/etc/me.pem", Key: "/etc/me.key"},
+		Modules: []config.Module{{URL: "https://github.com/owner/a"}, {URL: "/srv/a.git"}, {URL: ""}, {URL: "ssh://git@example.com/a"}},
+	}}
+	want := []string{"/home/pi/token", "/etc/me.pem", "/etc/me.key", "/srv/a.git", "/root/.ssh"}
+	if got := d.Reads(); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
