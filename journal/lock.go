@@ -103,7 +103,7 @@ func lock(root, name string) (unlock func(), err error) {
 
 // LockFile does the same by any file, which it makes where there is none; what is locked is said in words.
 func LockFile(file, what string) (unlock func(), err error) {
-	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o644) // a link could lead to a file of ours, which is written to below
 	if err != nil {
 		return nil, err
 	}

@@ -58,13 +58,17 @@ func (s *Source) byBundle(ctx context.Context, m *memo) (*chain, error) {
 			c, err = s.walk(ctx, &layered{f, single{s.opt.Site}})
 		}
 		if err == nil {
+			before := *m
 			if m.Bundle, m.BundleETag = "", ""; d.etag != "" && len(d.etag) < maxETag {
 				m.Bundle, m.BundleETag = s.bundles[0], d.etag
 			}
-			if named != nil {
-				return s.byPointer(ctx, d, named)
+			if named == nil {
+				return c, s.setAside(d, f)
 			}
-			return c, s.setAside(d, f)
+			if c, err = s.byPointer(ctx, d, named); c == nil { // what it names may not be there yet: then it must say so again
+				*m = before
+			}
+			return c, err
 		}
 		if d != nil {
 			err = errors.Join(err, d.Close())

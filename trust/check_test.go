@@ -64,6 +64,7 @@ func TestCheck(t *testing.T) {
 	nothing := func(*device, *trusttest.Repo) {}
 	seen := step{nothing, []string{from10}, "", ""}                     // the pointer comes once
 	unchanged := step{nothing, []string{from10 + " unchanged"}, "", ""} // and then needs not
+	again := step{nothing, []string{from10, at + " unchanged"}, "", ""} // what it named is not there yet
 	later := func(after time.Duration, do func(r *trusttest.Repo)) func(*device, *trusttest.Repo) {
 		return func(d *device, r *trusttest.Repo) {
 			d.now = d.now.Add(after)
@@ -113,9 +114,9 @@ func TestCheck(t *testing.T) {
 		}), []string{from10, at}, "1.1", ""}},
 		"a pointer that names what is held":    {{point(0, 0, 0), seen.want, "", ""}, unchanged},
 		"a pointer that names something older": {{point(0, -1, -1), seen.want, "", ""}, unchanged},
-		"a pointer that names a newer root":    {{point(1, 0, 0), append(slices.Clone(seen.want), single...), "", ""}, unchanged},
-		"a pointer that names newer targets":   {{point(0, 1, 0), append(slices.Clone(seen.want), single...), "", ""}, unchanged},
-		"a pointer that names a newer role":    {{point(0, 0, 1), append(slices.Clone(seen.want), single...), "", ""}, unchanged},
+		"a pointer that names a newer root":    {{point(1, 0, 0), append(slices.Clone(seen.want), single...), "", ""}, again},
+		"a pointer that names newer targets":   {{point(0, 1, 0), append(slices.Clone(seen.want), single...), "", ""}, again},
+		"a pointer that names a newer role":    {{point(0, 0, 1), append(slices.Clone(seen.want), single...), "", ""}, again},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := first.Copy()
@@ -211,4 +212,33 @@ func TestUnwanted(t *testing.T) {
 		}
 	}
 	d.mustUpdate("1.1", newFiles)
+}
+
+// TestEarlyPointer has a server that names a newer root before it has it: a device does not take the pointer's 304 for the end of it.
+func TestEarlyPointer(t *testing.T) {
+	first := newRepo(trusttest.Ed25519)
+	first.PutBundles("irrigation", "stable", "1.0")
+	d := newDevice(t, first)
+	d.mustUpdate("1.0", oldFiles)
+	later := first.Copy()
+	newKeys(later)
+	later.PutBundles("irrigation", "stable", "1.0")
+	early := first.Copy()
+	early.Files[from10] = later.Files[from10]
+	for _, r := range []*trusttest.Repo{early, later} {
+		d.handler.Serve(r)
+		_, err := d.update()
+		must(t, err)
+	}
+	if got, want := d.trusted()["root.json"], string(later.Files["metadata/2.root.json"]); got != want {
+		t.Errorf("root: got %.80q, want version 2", got)
+	}
+	got := d.watch()
+	for range 2 {
+		_, err := d.update()
+		must(t, err)
+	}
+	if said := got(); !slices.Equal(said, []string{from10, from10 + " unchanged"}) {
+		t.Errorf("then: got %q, want the pointer once more, and nothing new", said)
+	}
 }

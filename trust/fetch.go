@@ -27,7 +27,7 @@ func (s *Source) Fetch(ctx context.Context, r release.Release, want release.Want
 			err = errors.Join(err, s.shelf.drop())
 		}
 	}()
-	c, err := s.walk(ctx, nowhere{})
+	c, err := s.walkHeld(ctx)
 	if err != nil {
 		return fetched, err
 	}

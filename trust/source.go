@@ -72,13 +72,11 @@ func digest(data []byte) string {
 // Latest brings the trusted metadata up to date and returns the newest release that the channel allows among those for the device's
 // kinds. A refusal has a reason (release.ReasonOf); after it the held metadata is what it was, or newer and as good.
 func (s *Source) Latest(ctx context.Context, q release.Query) (release.Answer, error) {
-	if s.opt.Lock != nil {
-		unlock, err := s.opt.Lock(ctx)
-		if err != nil {
-			return release.Answer{}, err
-		}
-		defer unlock()
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return release.Answer{}, err
 	}
+	defer unlock()
 	if s.opt.Bundle != nil {
 		return s.fromBundle(ctx, q)
 	}
@@ -89,6 +87,24 @@ func (s *Source) Latest(ctx context.Context, q release.Query) (release.Answer, e
 		return release.Answer{}, err
 	}
 	return s.answer(c, q, remember)
+}
+
+// lock keeps others from the store.
+func (s *Source) lock(ctx context.Context) (unlock func(), err error) {
+	if s.opt.Lock == nil {
+		return func() {}, nil
+	}
+	return s.opt.Lock(ctx)
+}
+
+// walkHeld walks over what Latest left. Another module may be in the middle of its own walk.
+func (s *Source) walkHeld(ctx context.Context) (*chain, error) {
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	return s.walk(ctx, nowhere{})
 }
 
 func (s *Source) walk(ctx context.Context, from fetcher) (*chain, error) {

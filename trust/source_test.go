@@ -1,6 +1,8 @@
 package trust_test
 
 import (
+	"context"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -9,8 +11,11 @@ import (
 	"moult/disk"
 	"moult/fault"
 	"moult/release"
+	"moult/slot"
+	"moult/trust"
 	"moult/trust/trusttest"
 	"moult/update"
+	"moult/web"
 )
 
 // second publishes 1.1 a day later.
@@ -235,5 +240,31 @@ func TestManyRoots(t *testing.T) {
 		if _, err := d.update(); release.ReasonOf(err) != test.want || test.want == "" && err != nil {
 			t.Errorf("%d roots: got %v, want %q", test.roots, err, test.want)
 		}
+	}
+}
+
+// TestLock looks over the store only while other modules are kept from it, and keeps them from it no longer than that.
+func TestLock(t *testing.T) {
+	d := newDevice(t, newRepo(trusttest.Ed25519))
+	meter := new(web.Meter)
+	site, err := trust.OpenSite(d.server.URL, d.client, meter)
+	must(t, err)
+	locked := false
+	var walks []bool
+	s := trust.NewSource(trust.Options{Disk: d.disk, Module: "irrigation", Slot: slot.New(d.disk, slot.ModulePlace("irrigation"), nil), Site: site, Meter: meter,
+		Clock: func() time.Time { walks = append(walks, locked); return d.now },
+		Lock:  func(context.Context) (func(), error) { locked = true; return func() { locked = false }, nil }})
+	answer, err := s.Latest(t.Context(), release.Query{})
+	must(t, err)
+	_, err = s.Fetch(t.Context(), answer.Release, release.Want{}, func(f release.File) error {
+		if locked {
+			t.Errorf("%s: got the store locked while files come", f.Path)
+		}
+		_, err := io.Copy(io.Discard, f.Body)
+		return err
+	})
+	must(t, err)
+	if want := []bool{true, true}; !slices.Equal(walks, want) {
+		t.Errorf("walks under the lock: got %v, want %v", walks, want)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -124,7 +123,11 @@ func (r *repo) runAdd(ctx context.Context, f addFlags, args []string) error {
 		if head.Version, err = release.ParseVersion(f.version); err != nil {
 			return command.Usage(fmt.Errorf("--version: %w", err))
 		}
-		fill = fromFolder(args[1])
+		own, err := r.own()
+		if err != nil {
+			return err
+		}
+		fill = fromFolder(args[1], own)
 	} else {
 		s, err := r.source(ctx, f, args[0])
 		if err != nil {
@@ -220,59 +223,4 @@ func (r *repo) source(ctx context.Context, f addFlags, module string) (o origin,
 		o.url = f.from
 	}
 	return o, err
-}
-
-// fromFolder gives the files of a folder, without what git keeps there.
-func fromFolder(name string) repository.Fill {
-	return func(put func(release.File) error) (string, error) {
-		root, err := os.OpenRoot(name)
-		if err != nil {
-			return "", err
-		}
-		defer root.Close()
-		count := 0
-		err = fs.WalkDir(root.FS(), ".", func(p string, e fs.DirEntry, err error) error {
-			if err != nil || p == "." {
-				return err
-			}
-			if e.Name() == ".git" {
-				if e.IsDir() {
-					return fs.SkipDir
-				}
-				return nil
-			}
-			if e.IsDir() {
-				return nil
-			}
-			count++
-			return putFile(root, p, e, put)
-		})
-		if err == nil && count == 0 {
-			err = fmt.Errorf("%s: got no file in it", name)
-		}
-		return "", err
-	}
-}
-
-func putFile(root *os.Root, p string, e fs.DirEntry, put func(release.File) error) error {
-	if e.Type()&fs.ModeSymlink != 0 {
-		target, err := root.Readlink(p)
-		if err != nil {
-			return err
-		}
-		return put(release.File{Path: p, Link: filepath.ToSlash(target)})
-	}
-	if !e.Type().IsRegular() {
-		return fmt.Errorf("%s: got neither a file nor a link", p)
-	}
-	f, err := root.Open(p)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	return put(release.File{Path: p, Size: info.Size(), Executable: info.Mode()&0o111 != 0, Body: f})
 }
