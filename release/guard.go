@@ -81,10 +81,10 @@ func (g *Guard) enter(f File) error {
 	g.seen[f.Path] = isFile
 	g.count++
 	if g.count > g.limits.Files {
-		return fmt.Errorf("%s: got more than %d files and folders", f.Path, g.limits.Files)
+		return Refuse(BadLength, "%s: got more than %d files and folders", f.Path, g.limits.Files)
 	}
 	if f.Size < 0 || f.Size > g.limits.Bytes-g.bytes {
-		return fmt.Errorf("%s: got %d bytes after %d, want at most %d for the whole release", f.Path, f.Size, g.bytes, g.limits.Bytes)
+		return Refuse(BadLength, "%s: got %d bytes after %d, want at most %d for the whole release", f.Path, f.Size, g.bytes, g.limits.Bytes)
 	}
 	g.bytes += f.Size
 	return nil

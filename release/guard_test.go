@@ -70,6 +70,9 @@ func TestGuard(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), test.wantErr) {
 					t.Fatalf("%s: got %v, want %q", f.Path, err, test.wantErr)
 				}
+				if many := strings.HasPrefix(test.wantErr, "more than") || strings.HasPrefix(test.wantErr, "got 2 bytes after"); many && release.ReasonOf(err) != release.BadLength {
+					t.Errorf("%v: got the reason %q, want %q", err, release.ReasonOf(err), release.BadLength)
+				}
 				if body := strings.HasPrefix(test.name, "body"); put != body || fault.IsTransient(err) != strings.Contains(test.name, "shorter") || (fault.HintOf(err) == "") != body {
 					t.Errorf("%v: got put %v, transient %v, hint %q", err, put, fault.IsTransient(err), fault.HintOf(err))
 				}

@@ -100,6 +100,9 @@ func tufKey(public crypto.PublicKey) (*metadata.Key, string, error) {
 		if bits := k.N.BitLen(); bits < 2048 || bits > 4096 {
 			return nil, "", fmt.Errorf("key: got RSA with %d bits, want 2048 to 4096", bits)
 		}
+		if k.E != 65537 {
+			return nil, "", fmt.Errorf("key: got RSA with the exponent %d, want 65537", k.E)
+		}
 	case *ecdsa.PublicKey:
 		if k.Curve != elliptic.P256() {
 			return nil, "", fmt.Errorf("key: got ECDSA on %s, want P-256", k.Curve.Params().Name)

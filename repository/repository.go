@@ -6,9 +6,11 @@
 // Whoever carries the files (a web server, a mirror, a stick) holds nothing, and is not trusted.
 //
 // Threats: a stolen online key can publish for the modules that it signs, until the root takes it away, and for no other;
-// without it nothing can be forged, and what is old is noticed when it expires. Who can only write to the folder gains nothing
-// here either: what stands in it is proven again, from a root that the publisher keeps elsewhere (Trust), before anything is
-// signed on top of it. Without such a root, somebody else's chain of roots that names the publisher's keys would be taken for his.
+// without it nothing can be forged, and what is old is noticed when it expires. What stands in the
+// folder is proven again, from a root that the publisher keeps elsewhere (Trust), before anything is signed on top of it: without such
+// a root, somebody else's chain of roots that names the publisher's keys would be taken for his. Who can only write to the folder
+// forges nothing; but he can put back an older state, on which the publisher then goes on, and lengthen the lifetimes in settings.json
+// up to their bounds.
 //
 // A change becomes visible in one step, whatever cuts it short:
 //
@@ -92,8 +94,12 @@ func (l Lifetimes) of(role string) Lifetime {
 
 func (s Settings) check() error {
 	for role, life := range map[string]Lifetime{Root: s.Expires.Root, Targets: s.Expires.Targets, "module": s.Expires.Module, Snapshot: s.Expires.Snapshot, Timestamp: s.Expires.Timestamp} {
-		if life < Lifetime(time.Minute) || life > 10*365*day {
-			return fmt.Errorf("expires.%s: got %s, want 1m to 3650d", role, life)
+		most := 10 * 365 * day
+		if role == Timestamp { // who can write to the folder could else have a freeze signed that lasts for years
+			most = 90 * day
+		}
+		if life < Lifetime(time.Minute) || life > most {
+			return fmt.Errorf("expires.%s: got %s, want 1m to %s", role, life, most)
 		}
 	}
 	if s.Keep < 1 {

@@ -14,6 +14,7 @@ import (
 type feed struct {
 	bundle *pack.Bundle
 	next   pack.Section // the section that was not taken yet; its kind is 0 where it was not read yet
+	roots  int          // sections that came: what is inflated to be passed over is bounded
 }
 
 // openFeed reads the beginning of a bundle, and refuses one of another module. An empty module is any; the bundle's is returned.
@@ -55,6 +56,11 @@ func (f *feed) seek(kind pack.Kind, number uint64) (pack.Section, error) {
 			}
 			if s.Length > maxSection(s.Kind) {
 				return s, release.Refuse(release.BadLength, "bundle: %s: got %d bytes, want at most %d", s.Kind, s.Length, maxSection(s.Kind))
+			}
+			if s.Kind == pack.Root {
+				if f.roots++; f.roots > maxRoots {
+					return s, release.Refuse(release.BadLength, "bundle: got more than %d roots", maxRoots)
+				}
 			}
 			f.next = s
 		}

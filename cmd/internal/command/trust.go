@@ -52,6 +52,9 @@ one that came by another. Newer roots come with the updates. Without an argument
 
 // installRoot needs no configuration: a device may be given its root before anything else.
 func (a *app) installRoot(ctx context.Context, from string, f trustFlags) error {
+	if strings.HasPrefix(from, "http://") && f.sha256 == "" { // all trust rests on it, and whoever is on the wire could replace it
+		return usageError{fault.Hint(fmt.Errorf("%s: got a root over plain http without its SHA-256", from), "give --sha256, take https, or bring the file")}
+	}
 	data, err := a.readRoot(ctx, from)
 	if err != nil {
 		return err
