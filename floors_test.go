@@ -28,7 +28,7 @@ var floorNames = []string{"ground", "domain", "adapter", "program"}
 // floors says where each package stands, by the longest prefix of its path that is listed.
 var floors = map[string]int{
 	"fault": ground, "release": ground, "disk": ground, "web": ground, "clock": ground,
-	"update": domain, "archive": domain, "agent": domain, "pack": domain, "repository": domain,
+	"update": domain, "archive": domain, "agent": domain, "pack": domain, "repository": domain, "tuf": domain,
 	"config": adapter, "journal": adapter, "slot": adapter, "source": adapter, "trust": adapter, "keyfile": adapter,
 	"agent/mqtt": adapter, "agent/process": adapter, "agent/led": adapter, "agent/wifi": adapter, "agent/systemd": adapter,
 	"agent/bustest": adapter,
@@ -42,6 +42,7 @@ var neighbours = map[string]string{
 	"source/gitea source/forge":      "what forges have in common stands once",
 	"source/gitlab source/forge":     "what forges have in common stands once",
 	"pack pack/deflate":              "a bundle is one deflated stream",
+	"repository tuf":                 "what is published has the form that devices take",
 	"repository pack":                "bundles are a part of the repository",
 	"trust/trusttest trust":          "a hostile repository serves the port that trust reads from",
 	"source/sourcetest source/forge": "its forge in a box is one of forge's kinds",

@@ -61,32 +61,34 @@ func AgentRuns(root string) (bool, error) {
 // The waits for what all modules share: another run has it for one small write, and one that was stopped in the middle of it must not
 // hold everything up.
 const (
-	sharedTries = 100
+	sharedWait  = 5 * time.Second
 	sharedPause = 50 * time.Millisecond
 )
 
 // LockTrust keeps other runs, and other modules of this one, from what the device trusts. It is waited for until ctx ends:
 // who has it may be asking a server.
 func LockTrust(ctx context.Context, root string) (unlock func(), err error) {
-	for {
-		unlock, err = lock(root, trustLock)
-		if !errors.Is(err, ErrBusy) {
-			return unlock, err
-		}
-		if clock.Sleep(ctx, sharedPause) != nil {
-			return nil, fmt.Errorf("what the device trusts: %w", err)
-		}
+	unlock, err = await(ctx, root, trustLock)
+	if errors.Is(err, ErrBusy) {
+		err = fmt.Errorf("what the device trusts: %w", err)
 	}
+	return unlock, err
 }
 
 // lockShared keeps other runs from what all modules share.
 func lockShared(root string) (unlock func(), err error) {
-	for try := 1; ; try++ {
-		unlock, err = lock(root, sharedLock)
-		if !errors.Is(err, ErrBusy) || try == sharedTries {
+	ctx, enough := context.WithTimeout(context.Background(), sharedWait)
+	defer enough()
+	return await(ctx, root, sharedLock)
+}
+
+// await takes the lock of a name in .moult/, and waits for who has it until ctx ends; then the error is still ErrBusy.
+func await(ctx context.Context, root, name string) (unlock func(), err error) {
+	for {
+		unlock, err = lock(root, name)
+		if !errors.Is(err, ErrBusy) || clock.Sleep(ctx, sharedPause) != nil {
 			return unlock, err
 		}
-		time.Sleep(sharedPause)
 	}
 }
 

@@ -10,6 +10,9 @@ import (
 	"strings"
 )
 
+// MaxManifest bounds an encoded manifest, in bytes: 20,000 files with paths of 1,024 bytes stay below.
+const MaxManifest = 32 << 20
+
 // Manifest lists the files of a release, with where they came from. Beside a slot's files it stands as .manifest,
 // and says which of them a release put there.
 type Manifest struct {

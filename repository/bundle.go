@@ -12,6 +12,7 @@ import (
 	"moult/fault"
 	"moult/pack"
 	"moult/release"
+	"moult/tuf"
 )
 
 // Bundle is which bundle is to be made.
@@ -188,7 +189,7 @@ func (v *View) writeMetadata(w *pack.Writer, g *generation, module string, withT
 	}
 	all = append(all, section{pack.Role, g.version(module), numbered(g.version(module), module)})
 	for _, s := range all {
-		data, err := disk.ReadFile(v.disk, g.dir+"/"+s.name, maxMetadata)
+		data, err := disk.ReadFile(v.disk, g.dir+"/"+s.name, tuf.MaxMetadata)
 		if err != nil {
 			return err
 		}
@@ -227,7 +228,7 @@ func (v *View) madeFor(name string) (module, made string) {
 		case pack.Root:
 			root = int64(s.Number)
 		case pack.Snapshot: // it names targets, which may be left out
-			body, err := b.Body(maxMetadata)
+			body, err := b.Body(tuf.MaxMetadata)
 			if err != nil {
 				return "", ""
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"moult/disk"
+	"moult/tuf"
 )
 
 // draft is a change on its way: metadata that differs from what stands, and which roles are to be signed anew.
@@ -112,7 +113,7 @@ func (d *draft) signRole(role string, now time.Time) (name string, data []byte, 
 		m.Signed.Version, m.Signed.Expires = m.Signed.Version+1, end
 		name = numbered(m.Signed.Version, role)
 		if err = sign(m, d.keys, who, d.oldRoot); err == nil { // by the threshold of the one before and by its own (TUF 6.1)
-			data, err = encode(m, maxRoot)
+			data, err = encode(m, tuf.MaxRoot)
 		}
 	case Timestamp:
 		m := d.timestamp
@@ -121,7 +122,7 @@ func (d *draft) signRole(role string, now time.Time) (name string, data []byte, 
 		m.Signed.UnrecognizedFields = map[string]any{issued: now.UTC().Truncate(time.Second).Format(time.RFC3339)}
 		name = Timestamp + ".json"
 		if err = sign(m, d.keys, who); err == nil {
-			data, err = encode(m, maxTimestamp)
+			data, err = encode(m, tuf.MaxTimestamp)
 		}
 	case Snapshot:
 		m := d.snapshot
@@ -134,7 +135,7 @@ func (d *draft) signRole(role string, now time.Time) (name string, data []byte, 
 		m.Signed.Version, m.Signed.Expires, m.Signed.Meta = m.Signed.Version+1, end, meta
 		name = numbered(m.Signed.Version, role)
 		if err = sign(m, d.keys, who); err == nil {
-			data, err = encode(m, maxMetadata)
+			data, err = encode(m, tuf.MaxMetadata)
 		}
 	default:
 		m := d.targets
@@ -144,7 +145,7 @@ func (d *draft) signRole(role string, now time.Time) (name string, data []byte, 
 		m.Signed.Version, m.Signed.Expires = m.Signed.Version+1, end
 		name = numbered(m.Signed.Version, role)
 		if err = sign(m, d.keys, who); err == nil {
-			data, err = encode(m, maxMetadata)
+			data, err = encode(m, tuf.MaxMetadata)
 		}
 	}
 	if err != nil {

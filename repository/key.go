@@ -17,6 +17,7 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"moult/fault"
+	"moult/tuf"
 )
 
 // Kind is a kind of key. A MicroPython board reads RSA alone, and checks 2048 bits in a tenth of a second.
@@ -95,22 +96,12 @@ func KeyID(public crypto.PublicKey) (string, error) {
 
 // tufKey returns a public key as metadata holds it, and refuses what docs/formats.md has not.
 func tufKey(public crypto.PublicKey) (*metadata.Key, string, error) {
-	switch k := public.(type) {
-	case *rsa.PublicKey:
-		if bits := k.N.BitLen(); bits < 2048 || bits > 4096 {
-			return nil, "", fmt.Errorf("key: got RSA with %d bits, want 2048 to 4096", bits)
-		}
-		if k.E != 65537 {
-			return nil, "", fmt.Errorf("key: got RSA with the exponent %d, want 65537", k.E)
-		}
-	case *ecdsa.PublicKey:
-		if k.Curve != elliptic.P256() {
-			return nil, "", fmt.Errorf("key: got ECDSA on %s, want P-256", k.Curve.Params().Name)
-		}
+	if err := tuf.CheckKey(public); err != nil {
+		return nil, "", err
 	}
 	key, err := metadata.KeyFromPublicKey(public)
 	if err != nil {
-		return nil, "", fmt.Errorf("key: got a %T, want RSA, ECDSA on P-256 or Ed25519: %w", public, err)
+		return nil, "", fmt.Errorf("key: %w", err)
 	}
 	id, err := key.ID()
 	return key, id, err

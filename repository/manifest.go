@@ -5,14 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
-	"moult/disk"
 	"moult/release"
 )
 
@@ -41,12 +38,8 @@ func (v *View) manifest(t Target) (*release.Manifest, error) {
 }
 
 func (v *View) manifestBytes(t Target) ([]byte, error) {
-	data, err := disk.ReadFile(v.disk, t.path(), t.Length)
+	data, err := readFile(v.disk, t.path(), t.Length)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, release.Refuse(release.Missing, "%w", err)
-	case errors.Is(err, disk.ErrTooLarge):
-		return nil, release.Refuse(release.BadLength, "%w", err)
 	case err != nil:
 		return nil, err
 	case int64(len(data)) != t.Length:

@@ -1,11 +1,9 @@
 package repository
 
 import (
-	"bytes"
 	"cmp"
 	"crypto"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,6 +19,7 @@ import (
 	"moult/disk"
 	"moult/fault"
 	"moult/release"
+	"moult/tuf"
 )
 
 // The four roles that every repository has. Each module has one of its own besides, of its name.
@@ -29,14 +28,6 @@ const (
 	Timestamp = metadata.TIMESTAMP
 	Snapshot  = metadata.SNAPSHOT
 	Targets   = metadata.TARGETS
-)
-
-// The sizes that a Linux device accepts, in bytes (docs/formats.md): no more is published.
-const (
-	maxRoot      = 64 << 10
-	maxTimestamp = 16 << 10
-	maxMetadata  = 1 << 20
-	maxManifest  = 32 << 20
 )
 
 // issued is the field of a timestamp beyond TUF: when it was signed.
@@ -62,23 +53,7 @@ func encode[T metadata.Roles](m *metadata.Metadata[T], most int) ([]byte, error)
 	if len(data) > most {
 		return nil, fmt.Errorf("got %d bytes, want at most %d", len(data), most)
 	}
-	return data, checkSigned(m.Signed, data)
-}
-
-// checkSigned refuses metadata whose signed bytes, as they stand in the file, are not what was signed.
-func checkSigned(signed any, data []byte) error {
-	var file struct{ Signed json.RawMessage }
-	if err := json.Unmarshal(data, &file); err != nil {
-		return err
-	}
-	canonical, err := cjson.EncodeCanonical(signed)
-	if err != nil {
-		return err
-	}
-	if !bytes.Equal(bytes.ReplaceAll(file.Signed, []byte(`\n`), []byte("\n")), canonical) {
-		return fmt.Errorf("the bytes that were signed are not those of the file: got a name with <, > or &, or a field out of order")
-	}
-	return nil
+	return data, tuf.CheckSigned(m.Signed, data)
 }
 
 // sign replaces the signatures of m by those that the signatories need.
@@ -196,7 +171,7 @@ func read(d disk.Reader, dir, trusted string) (*generation, error) {
 		if int64(i+1) != n {
 			return nil, release.Refuse(release.Missing, "%s: got the next root %d, want each from 1 on", numbered(int64(i+1), Root), n)
 		}
-		root, err := load[metadata.RootType](d, dir, numbered(n, Root), maxRoot)
+		root, err := load[metadata.RootType](d, dir, numbered(n, Root), tuf.MaxRoot)
 		if err != nil {
 			return nil, err
 		}
@@ -211,7 +186,7 @@ func read(d disk.Reader, dir, trusted string) (*generation, error) {
 			return nil, release.Refuse(release.Mismatch, "%s: version: got %d, want %d", numbered(n, Root), root.Signed.Version, n)
 		}
 		g.root = root
-		data, err := disk.ReadFile(d, dir+"/"+numbered(n, Root), maxRoot)
+		data, err := disk.ReadFile(d, dir+"/"+numbered(n, Root), tuf.MaxRoot)
 		if err != nil {
 			return nil, err
 		}
@@ -228,7 +203,7 @@ func read(d disk.Reader, dir, trusted string) (*generation, error) {
 }
 
 func (g *generation) readBelow(d disk.Reader) (err error) {
-	if g.timestamp, err = load[metadata.TimestampType](d, g.dir, Timestamp+".json", maxTimestamp); err != nil {
+	if g.timestamp, err = load[metadata.TimestampType](d, g.dir, Timestamp+".json", tuf.MaxTimestamp); err != nil {
 		return err
 	}
 	if err := g.root.VerifyDelegate(Timestamp, g.timestamp); err != nil {
@@ -239,7 +214,7 @@ func (g *generation) readBelow(d disk.Reader) (err error) {
 		return release.Refuse(release.BadFormat, "timestamp.json: got no version of the snapshot")
 	}
 	name := numbered(named.Version, Snapshot)
-	if g.snapshot, err = load[metadata.SnapshotType](d, g.dir, name, maxMetadata); err != nil {
+	if g.snapshot, err = load[metadata.SnapshotType](d, g.dir, name, tuf.MaxMetadata); err != nil {
 		return err
 	}
 	if err := g.root.VerifyDelegate(Snapshot, g.snapshot); err != nil {
@@ -273,7 +248,7 @@ func (g *generation) readTargets(d disk.Reader, role string) (*metadata.Metadata
 		return nil, release.Refuse(release.Missing, "%s: got no version of %s", numbered(g.snapshot.Signed.Version, Snapshot), role)
 	}
 	name := numbered(named.Version, role)
-	m, err := load[metadata.TargetsType](d, g.dir, name, maxMetadata)
+	m, err := load[metadata.TargetsType](d, g.dir, name, tuf.MaxMetadata)
 	if err != nil {
 		return nil, err
 	}
@@ -287,19 +262,26 @@ func sameVersion(name string, got, want int64) error {
 	return nil
 }
 
-func load[T metadata.Roles](d disk.Reader, dir, name string, most int64) (*metadata.Metadata[T], error) {
-	data, err := disk.ReadFile(d, dir+"/"+name, most)
+// readFile returns a file of the repository; one that is not there, or longer than it may be, is refused.
+func readFile(d disk.Reader, name string, most int64) ([]byte, error) {
+	data, err := disk.ReadFile(d, name, most)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, release.Refuse(release.Missing, "%w", err)
 	case errors.Is(err, disk.ErrTooLarge):
 		return nil, release.Refuse(release.BadLength, "%w", err)
-	case err != nil:
+	}
+	return data, err
+}
+
+func load[T metadata.Roles](d disk.Reader, dir, name string, most int64) (*metadata.Metadata[T], error) {
+	data, err := readFile(d, dir+"/"+name, most)
+	if err != nil {
 		return nil, err
 	}
 	m, err := new(metadata.Metadata[T]).FromBytes(data)
 	if err == nil {
-		err = checkSigned(m.Signed, data)
+		err = tuf.CheckSigned(m.Signed, data)
 	}
 	if err != nil {
 		return nil, release.Refuse(release.BadFormat, "%s: %w", name, err)

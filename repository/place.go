@@ -159,8 +159,8 @@ func (s *store) finish() error {
 	if err != nil {
 		return err
 	}
-	if len(data) > maxManifest {
-		return fmt.Errorf("manifest: got %d bytes, want at most %d", len(data), maxManifest)
+	if len(data) > release.MaxManifest {
+		return fmt.Errorf("manifest: got %d bytes, want at most %d", len(data), release.MaxManifest)
 	}
 	digest := sha256.Sum256(data)
 	s.added.SHA256, s.added.Length = hex.EncodeToString(digest[:]), int64(len(data))
@@ -168,7 +168,7 @@ func (s *store) finish() error {
 	if err := disk.MkdirAll(s.disk, path.Dir(name), 0o755); err != nil {
 		return err
 	}
-	if old, err := disk.ReadFile(s.disk, name, maxManifest); err == nil && sha256.Sum256(old) == digest {
+	if old, err := disk.ReadFile(s.disk, name, release.MaxManifest); err == nil && sha256.Sum256(old) == digest {
 		return nil
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, disk.ErrTooLarge) {
 		return err

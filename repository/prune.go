@@ -14,6 +14,7 @@ import (
 
 	"moult/disk"
 	"moult/release"
+	"moult/tuf"
 )
 
 // Pruned is what Prune did.
@@ -88,8 +89,8 @@ func targetsIn(module string, role *metadata.Metadata[metadata.TargetsType]) ([]
 			return nil, fmt.Errorf("target %s: %w", name, err)
 		}
 		hash := file.Hashes["sha256"]
-		if len(hash) != 32 || len(file.Hashes) != 1 || file.Length < 1 || file.Length > maxManifest {
-			return nil, release.Refuse(release.BadFormat, "target %s: got the length %d and hashes %v, want up to %d and one sha256", name, file.Length, file.Hashes, maxManifest)
+		if len(hash) != 32 || len(file.Hashes) != 1 || file.Length < 1 || file.Length > release.MaxManifest {
+			return nil, release.Refuse(release.BadFormat, "target %s: got the length %d and hashes %v, want up to %d and one sha256", name, file.Length, file.Hashes, release.MaxManifest)
 		}
 		all = append(all, Target{module, v, c.Prerelease, c.Devices, file.Length, hex.EncodeToString(hash)})
 	}
@@ -180,7 +181,7 @@ func (v *View) named(dir string) (map[string]bool, error) {
 		if !strings.HasSuffix(e.Name(), "."+Targets+".json") {
 			continue
 		}
-		targets, err := load[metadata.TargetsType](v.disk, dir, e.Name(), maxMetadata)
+		targets, err := load[metadata.TargetsType](v.disk, dir, e.Name(), tuf.MaxMetadata)
 		if err != nil {
 			return nil, err
 		}
@@ -193,7 +194,7 @@ func (v *View) named(dir string) (map[string]bool, error) {
 		if !isRole || !delegated[module] {
 			continue
 		}
-		role, err := load[metadata.TargetsType](v.disk, dir, e.Name(), maxMetadata)
+		role, err := load[metadata.TargetsType](v.disk, dir, e.Name(), tuf.MaxMetadata)
 		if err != nil {
 			return nil, err
 		}

@@ -38,6 +38,7 @@ import (
 	"moult/disk"
 	"moult/fault"
 	"moult/release"
+	"moult/tuf"
 )
 
 // The names in a repository's folder.
@@ -50,6 +51,9 @@ const (
 	settingsFile = "settings.json"
 	incoming     = filesDir + "/.incoming" // a file on its way in, whose hash is not known yet
 )
+
+// maxSettings bounds settings.json, in bytes.
+const maxSettings = 16 << 10
 
 // Settings are a repository's own, in its settings.json. They are not signed: no device reads them.
 type Settings struct {
@@ -141,7 +145,7 @@ func Look(d disk.Reader, now func() time.Time) (*View, error) {
 	if _, err := v.metadataDir(); err != nil {
 		return nil, err
 	}
-	data, err := disk.ReadFile(d, settingsFile, maxTimestamp)
+	data, err := disk.ReadFile(d, settingsFile, maxSettings)
 	if errors.Is(err, fs.ErrNotExist) {
 		return v, nil
 	}
@@ -179,7 +183,7 @@ func (v *View) NewestRoot() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return disk.ReadFile(v.disk, g.dir+"/"+numbered(g.version(Root), Root), maxRoot)
+	return disk.ReadFile(v.disk, g.dir+"/"+numbered(g.version(Root), Root), tuf.MaxRoot)
 }
 
 // Settings returns the repository's settings.

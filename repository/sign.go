@@ -67,30 +67,30 @@ func (g *generation) roles() []string {
 	return slices.Concat([]string{Root, Targets}, g.moduleNames(), []string{Snapshot, Timestamp})
 }
 
-// expiry is when a role's metadata ends.
-func (g *generation) expiry(role string) time.Time {
+// head is what every role's metadata has: its version, and when it ends.
+func (g *generation) head(role string) (version int64, expires time.Time) {
 	switch role {
 	case Root:
-		return g.root.Signed.Expires
+		return g.root.Signed.Version, g.root.Signed.Expires
 	case Timestamp:
-		return g.timestamp.Signed.Expires
+		return g.timestamp.Signed.Version, g.timestamp.Signed.Expires
 	case Snapshot:
-		return g.snapshot.Signed.Expires
+		return g.snapshot.Signed.Version, g.snapshot.Signed.Expires
 	}
-	return g.targetsOf(role).Signed.Expires
+	t := &g.targetsOf(role).Signed
+	return t.Version, t.Expires
+}
+
+// expiry is when a role's metadata ends.
+func (g *generation) expiry(role string) time.Time {
+	_, expires := g.head(role)
+	return expires
 }
 
 // version is a role's version.
 func (g *generation) version(role string) int64 {
-	switch role {
-	case Root:
-		return g.root.Signed.Version
-	case Timestamp:
-		return g.timestamp.Signed.Version
-	case Snapshot:
-		return g.snapshot.Signed.Version
-	}
-	return g.targetsOf(role).Signed.Version
+	version, _ := g.head(role)
+	return version
 }
 
 // targetsOf is targets itself, or a module's role.

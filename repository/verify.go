@@ -18,6 +18,7 @@ import (
 	"moult/disk"
 	"moult/pack"
 	"moult/release"
+	"moult/tuf"
 )
 
 // Finding is something that is wrong with a repository.
@@ -103,7 +104,7 @@ func (c *checker) metadataFiles(g *generation) {
 		c.stays[path.Join(g.dir, name)] = true
 	}
 	if before := numbered(g.version(Snapshot)-1, Snapshot); g.version(Snapshot) > 1 {
-		if old, err := load[metadata.SnapshotType](c.disk, g.dir, before, maxMetadata); err == nil {
+		if old, err := load[metadata.SnapshotType](c.disk, g.dir, before, tuf.MaxMetadata); err == nil {
 			for _, name := range filesOf(old) {
 				c.stays[path.Join(g.dir, name)] = true
 			}
@@ -279,7 +280,7 @@ func (c *checker) bundle(s standing, to, from *release.Manifest) error {
 }
 
 func (c *checker) bundledManifest(b *pack.Bundle, section pack.Section, s standing) error {
-	body, err := b.Body(maxManifest)
+	body, err := b.Body(release.MaxManifest)
 	if err != nil {
 		return err
 	}

@@ -35,9 +35,6 @@ const (
 	ManifestFile = release.ManifestFile
 )
 
-// maxManifest bounds a manifest that is read, in bytes: 20,000 files with paths of 1,024 bytes stay below.
-const maxManifest = 32 << 20
-
 // Place names the three folders of a module, relative to the device's root. All lie in one folder,
 // so that each change of a name is one step on the disk.
 type Place struct{ Main, Next, Prev string }
@@ -115,7 +112,7 @@ func (s *Slots) copyAt(name string) (update.Copy, error) {
 func (s *Slots) Manifest() (*release.Manifest, error) { return s.manifest(s.place.Main) }
 
 func (s *Slots) manifest(name string) (*release.Manifest, error) {
-	data, err := disk.ReadFile(s.disk, path.Join(name, ManifestFile), maxManifest)
+	data, err := disk.ReadFile(s.disk, path.Join(name, ManifestFile), release.MaxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -132,7 +129,7 @@ func (s *Slots) manifest(name string) (*release.Manifest, error) {
 
 // Raw returns the bytes of main's manifest; nil where there is none.
 func (s *Slots) Raw() ([]byte, error) {
-	data, err := disk.ReadFile(s.disk, path.Join(s.place.Main, ManifestFile), maxManifest)
+	data, err := disk.ReadFile(s.disk, path.Join(s.place.Main, ManifestFile), release.MaxManifest)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, disk.ErrTooLarge) {
 		return nil, nil
 	}

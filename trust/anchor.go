@@ -13,6 +13,7 @@ import (
 
 	"moult/fault"
 	"moult/release"
+	"moult/tuf"
 )
 
 // Anchor is a root of trust as a person compares it.
@@ -25,15 +26,15 @@ type Anchor struct {
 }
 
 // MaxAnchor bounds a root of trust, in bytes.
-const MaxAnchor = maxRoot
+const MaxAnchor = tuf.MaxRoot
 
 // ErrTrusted means that the device has another root of trust already.
 var ErrTrusted = errors.New("the device has another root of trust")
 
 // ReadAnchor reads a root of trust, and refuses one that its own keys did not sign.
 func ReadAnchor(data []byte) (Anchor, error) {
-	if len(data) > maxRoot {
-		return Anchor{}, release.Refuse(release.BadLength, "root of trust: got %d bytes, want at most %d", len(data), maxRoot)
+	if len(data) > tuf.MaxRoot {
+		return Anchor{}, release.Refuse(release.BadLength, "root of trust: got %d bytes, want at most %d", len(data), tuf.MaxRoot)
 	}
 	root, err := selfSigned(data)
 	if err != nil {

@@ -53,7 +53,7 @@ func TestInstall(t *testing.T) {
 			if _, err := trust.NewStore(d).Install(test.data, true); release.ReasonOf(err) != test.want {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
-			if held := tree(t, d, trust.Dir); len(held) > 0 {
+			if held := disktest.Tree(t, d, trust.Dir); len(held) > 0 {
 				t.Errorf("got %d files, want none", len(held))
 			}
 		})

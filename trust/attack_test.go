@@ -12,6 +12,7 @@ import (
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
+	"moult/disk/disktest"
 	"moult/fault"
 	"moult/release"
 	"moult/trust/trusttest"
@@ -539,7 +540,7 @@ func (a attack) play(t *testing.T, way string) {
 		t.Errorf("got %q (%v), want %q", release.ReasonOf(err), err, want)
 	}
 	d.mustHave("1.0", oldFiles)
-	if next := tree(t, d.disk, "irrigation/next"); len(next) > 0 {
+	if next := disktest.Tree(t, d.disk, "irrigation/next"); len(next) > 0 {
 		t.Errorf("next: got %d files, want it gone", len(next))
 	}
 	a.compare(t, trusted, d.trusted(), honest)
@@ -556,7 +557,7 @@ func (a attack) play(t *testing.T, way string) {
 		d.now = good.Now
 	}
 	d.mustUpdate("1.1", newFiles)
-	if left := tree(t, d.disk, ".moult/download"); len(left) > 0 {
+	if left := disktest.Tree(t, d.disk, ".moult/download"); len(left) > 0 {
 		t.Errorf("downloads: got %q left, want none", slices.Collect(maps.Keys(left)))
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"moult/fault"
 	"moult/pack"
 	"moult/release"
+	"moult/tuf"
 )
 
 // This file is a check at a site (docs/formats.md, A check): one request where nothing changed, and where something did: for the
@@ -142,7 +143,7 @@ func (s *Source) askTimestamp(ctx context.Context, m memo) (timestamp []byte, et
 	if held, err := s.store.load(timestampFile); err == nil && held != nil && digest(held) == m.Timestamp {
 		ask.ETag = m.ETag
 	}
-	it := item{kind: pack.Timestamp, path: "metadata/timestamp.json", limit: maxTimestamp}
+	it := item{kind: pack.Timestamp, path: "metadata/timestamp.json", limit: tuf.MaxTimestamp}
 	answer, err := s.opt.Site.Open(ctx, it.path, ask)
 	if err != nil || answer.Unchanged {
 		return nil, "", err

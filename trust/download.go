@@ -10,6 +10,7 @@ import (
 
 	"moult/disk"
 	"moult/release"
+	"moult/tuf"
 )
 
 // DownloadDir is where a bundle's bytes are kept until the update has ended, below the device's root.
@@ -19,7 +20,7 @@ const (
 	// slack is what a bundle may have beyond the contents that it is allowed, in bytes: heads of sections and blocks.
 	slack = 64 << 10
 	// metadataRoom bounds a bundle up to its manifest: the roots of a year, and one of each other kind.
-	metadataRoom = 16*maxRoot + maxTimestamp + 3*maxMetadata + slack
+	metadataRoom = 16*tuf.MaxRoot + tuf.MaxTimestamp + 3*tuf.MaxMetadata + slack
 	// syncEvery is how many bytes a power cut may cost.
 	syncEvery = 1 << 20
 	// spare is left free on the disk by what is only kept for convenience.

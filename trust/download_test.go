@@ -191,7 +191,7 @@ func TestPartialBundle(t *testing.T) {
 			t.Fatalf("cut to %d of %d bytes: got %v, want it refused", n, len(whole), err)
 		}
 		d.mustHave("1.0", oldFiles)
-		if next := tree(t, d.disk, "irrigation/next"); len(next) > 0 {
+		if next := disktest.Tree(t, d.disk, "irrigation/next"); len(next) > 0 {
 			t.Errorf("cut to %d bytes: next is there", n)
 		}
 	}
@@ -225,7 +225,7 @@ func TestBadBundleOnServer(t *testing.T) {
 				t.Fatalf("%s at %d: %v", name, n, err)
 			}
 			d.mustHave("1.1", newFiles)
-			if left := tree(t, d.disk, trust.DownloadDir); len(left) > 0 {
+			if left := disktest.Tree(t, d.disk, trust.DownloadDir); len(left) > 0 {
 				t.Errorf("%s at %d: got %d downloads left, want none", name, n, len(left))
 			}
 		}

@@ -8,6 +8,7 @@ import (
 
 	"moult/pack"
 	"moult/release"
+	"moult/tuf"
 )
 
 // feed reads a bundle as it comes, and is asked for its sections in their order.
@@ -78,13 +79,13 @@ func (f *feed) seek(kind pack.Kind, number uint64) (pack.Section, error) {
 func maxSection(kind pack.Kind) int64 {
 	switch kind {
 	case pack.Root:
-		return maxRoot
+		return tuf.MaxRoot
 	case pack.Timestamp:
-		return maxTimestamp
+		return tuf.MaxTimestamp
 	case pack.ManifestKind:
-		return maxManifest
+		return release.MaxManifest
 	}
-	return maxMetadata
+	return tuf.MaxMetadata
 }
 
 // versionsNamed are the versions that a pointer names.

@@ -4,19 +4,15 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"net/http/httptest"
-	"path"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"moult/disk"
 	"moult/disk/disktest"
 	"moult/journal"
 	"moult/release"
@@ -123,7 +119,7 @@ func (d *device) mustUpdate(version string, files map[string]string) {
 // mustHave holds the running version to its files.
 func (d *device) mustHave(version string, files map[string]string) {
 	d.t.Helper()
-	got := tree(d.t, d.disk, "irrigation/main")
+	got := disktest.Tree(d.t, d.disk, "irrigation/main")
 	if got[".version"] != version {
 		d.t.Errorf("got version %q, want %s", got[".version"], version)
 	}
@@ -135,38 +131,7 @@ func (d *device) mustHave(version string, files map[string]string) {
 }
 
 // trusted is every byte that the device trusts, and what is left of downloads.
-func (d *device) trusted() map[string]string { return tree(d.t, d.disk, trust.Dir) }
-
-// tree reads a folder.
-func tree(t testing.TB, d disk.Reader, dir string) map[string]string {
-	t.Helper()
-	found := map[string]string{}
-	var walk func(rel string)
-	walk = func(rel string) {
-		entries, err := d.ReadDir(path.Join(dir, rel))
-		if errors.Is(err, fs.ErrNotExist) {
-			return
-		}
-		must(t, err)
-		for _, e := range entries {
-			name := path.Join(rel, e.Name())
-			switch {
-			case e.IsDir():
-				walk(name)
-			case e.Type()&fs.ModeSymlink != 0:
-				target, err := d.Readlink(path.Join(dir, name))
-				must(t, err)
-				found[name] = "-> " + target
-			default:
-				data, err := disk.ReadFile(d, path.Join(dir, name), 1<<26)
-				must(t, err)
-				found[name] = string(data)
-			}
-		}
-	}
-	walk("")
-	return found
-}
+func (d *device) trusted() map[string]string { return disktest.Tree(d.t, d.disk, trust.Dir) }
 
 func must(t testing.TB, err error) {
 	t.Helper()

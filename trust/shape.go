@@ -1,21 +1,17 @@
 package trust
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rsa"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/secure-systems-lab/go-securesystemslib/cjson"
 	"github.com/theupdateframework/go-tuf/v2/metadata"
 
 	"moult/release"
+	"moult/tuf"
 )
 
 // This file holds metadata to its form before any rule looks at it: what is missing or strange is refused, so that
@@ -31,16 +27,8 @@ func parse[T metadata.Roles](data []byte) (*metadata.Metadata[T], error) {
 		}
 		return nil, release.Refuse(release.BadFormat, "%w", err)
 	}
-	var raw struct{ Signed json.RawMessage }
-	if err := json.Unmarshal(data, &raw); err != nil {
+	if err := tuf.CheckSigned(m.Signed, data); err != nil {
 		return nil, release.Refuse(release.BadFormat, "%w", err)
-	}
-	canonical, err := cjson.EncodeCanonical(m.Signed)
-	if err != nil {
-		return nil, release.Refuse(release.BadFormat, "%w", err)
-	}
-	if !bytes.Equal(bytes.ReplaceAll(raw.Signed, []byte(`\n`), []byte("\n")), canonical) {
-		return nil, release.Refuse(release.BadFormat, "got another form of what is signed than compact JSON with sorted keys")
 	}
 	return m, nil
 }
@@ -109,18 +97,18 @@ func checkKeys(keys map[string]*metadata.Key) error {
 		if err != nil {
 			return malformed("key %.64q: %w", id, err)
 		}
-		good := false
-		switch public := public.(type) {
-		case *rsa.PublicKey: // the exponent is the one that a board's sixteen squarings reach
-			bits := public.N.BitLen()
-			good = key.Scheme == metadata.KeySchemeRSASSA_PSS_SHA256 && bits >= 2048 && bits <= 4096 && public.E == 65537
-		case ed25519.PublicKey:
-			good = key.Scheme == metadata.KeySchemeEd25519 && len(public) == ed25519.PublicKeySize
-		case *ecdsa.PublicKey:
-			good = key.Scheme == metadata.KeySchemeECDSA_SHA2_P256 && public.Curve == elliptic.P256()
+		if err := tuf.CheckKey(public); err != nil {
+			return malformed("key %.64q: %w", id, err)
 		}
-		if !good {
-			return malformed("key %.64q: got %s with %s, want RSA-PSS of 2048 to 4096 bits, Ed25519 or ECDSA on P-256", id, key.Type, key.Scheme)
+		want := metadata.KeySchemeRSASSA_PSS_SHA256
+		switch public.(type) {
+		case ed25519.PublicKey:
+			want = metadata.KeySchemeEd25519
+		case *ecdsa.PublicKey:
+			want = metadata.KeySchemeECDSA_SHA2_P256
+		}
+		if key.Scheme != want {
+			return malformed("key %.64q: got %s with %s, want %s", id, key.Type, key.Scheme, want)
 		}
 	}
 	return nil
@@ -217,8 +205,8 @@ func checkModule(m *metadata.Metadata[metadata.TargetsType], module string) erro
 		if err != nil {
 			return malformed("target %.200q: %w", name, err)
 		}
-		if target == nil || len(target.Hashes) != 1 || len(target.Hashes["sha256"]) != 32 || target.Length < 1 || target.Length > maxManifest {
-			return malformed("target %.200q: want a length up to %d and a SHA-256", name, maxManifest)
+		if target == nil || len(target.Hashes) != 1 || len(target.Hashes["sha256"]) != 32 || target.Length < 1 || target.Length > release.MaxManifest {
+			return malformed("target %.200q: want a length up to %d and a SHA-256", name, release.MaxManifest)
 		}
 	}
 	return nil

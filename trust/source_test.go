@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"moult/disk"
+	"moult/disk/disktest"
 	"moult/fault"
 	"moult/release"
 	"moult/slot"
@@ -67,10 +68,10 @@ func TestUpdate(t *testing.T) {
 			d.mustUpdate("1.1", newFiles)
 			wantRequests(t, n, test.update)
 			wantCounted(t, d, len(test.update))
-			if main := tree(t, d.disk, "irrigation/main"); main[".manifest"] != manifestOf(t, n, "irrigation/1.1") {
+			if main := disktest.Tree(t, d.disk, "irrigation/main"); main[".manifest"] != manifestOf(t, n, "irrigation/1.1") {
 				t.Errorf("manifest: got %s, want the target's bytes", main[".manifest"])
 			}
-			if left := tree(t, d.disk, ".moult/download"); len(left) > 0 {
+			if left := disktest.Tree(t, d.disk, ".moult/download"); len(left) > 0 {
 				t.Errorf("got %d downloads left, want none", len(left))
 			}
 		})
@@ -81,7 +82,7 @@ func TestUpdate(t *testing.T) {
 		d.mustUpdate("1.0", oldFiles)
 		d.stick = next.Bundle("irrigation", "1.1", first.Manifests["irrigation/1.0"])
 		d.mustUpdate("1.1", newFiles)
-		if main := tree(t, d.disk, "irrigation/main"); main[".manifest"] != manifestOf(t, next, "irrigation/1.1") {
+		if main := disktest.Tree(t, d.disk, "irrigation/main"); main[".manifest"] != manifestOf(t, next, "irrigation/1.1") {
 			t.Errorf("manifest: got %s, want the target's bytes", main[".manifest"])
 		}
 	})
@@ -201,7 +202,7 @@ func TestAltered(t *testing.T) {
 					whole++
 				}
 			}
-			got := tree(t, d.disk, "irrigation/main")
+			got := disktest.Tree(t, d.disk, "irrigation/main")
 			if got[".version"] != "1.1" || got["app.py"] != newFiles["app.py"] || got["moved.sh"] != newFiles["moved.sh"] || got["lib/a.py"] != newFiles["lib/a.py"] {
 				t.Errorf("got %q", got)
 			}

@@ -13,6 +13,7 @@ import (
 
 	"moult/pack"
 	"moult/release"
+	"moult/tuf"
 )
 
 // roots walks to the newest root: TUF 5.3.
@@ -22,7 +23,7 @@ func (c *chain) roots(ctx context.Context) error {
 	}
 	for n := 0; ; n++ {
 		next := c.trusted.Root.Signed.Version + 1
-		data, err := c.from.get(ctx, item{pack.Root, uint64(next), fmt.Sprintf("metadata/%d.root.json", next), maxRoot})
+		data, err := c.from.get(ctx, item{pack.Root, uint64(next), fmt.Sprintf("metadata/%d.root.json", next), tuf.MaxRoot})
 		if errors.Is(err, release.ErrNotFound) { // 5.3.3
 			break
 		}
@@ -105,7 +106,7 @@ func (c *chain) timestamp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	it := item{pack.Timestamp, 0, "metadata/timestamp.json", maxTimestamp}
+	it := item{pack.Timestamp, 0, "metadata/timestamp.json", tuf.MaxTimestamp}
 	data, err := c.from.get(ctx, it)
 	if errors.Is(err, release.ErrNotFound) && release.ReasonOf(err) == "" {
 		if held == nil {
@@ -220,7 +221,7 @@ func (c *chain) snapshot(ctx context.Context) error {
 			return c.unexpired(m.Signed.Expires)
 		}
 	}
-	data, err := c.from.get(ctx, item{pack.Snapshot, uint64(want), fmt.Sprintf("metadata/%d.snapshot.json", want), maxMetadata})
+	data, err := c.from.get(ctx, item{pack.Snapshot, uint64(want), fmt.Sprintf("metadata/%d.snapshot.json", want), tuf.MaxMetadata})
 	if err != nil {
 		return missing(err)
 	}
@@ -320,7 +321,7 @@ func (c *chain) delegated(ctx context.Context, kind pack.Kind, name, file string
 			return c.unexpired(m.Signed.Expires)
 		}
 	}
-	data, err := c.from.get(ctx, item{kind, uint64(meta.Version), fmt.Sprintf("metadata/%d.%s.json", meta.Version, name), maxMetadata})
+	data, err := c.from.get(ctx, item{kind, uint64(meta.Version), fmt.Sprintf("metadata/%d.%s.json", meta.Version, name), tuf.MaxMetadata})
 	if err != nil {
 		return missing(err)
 	}

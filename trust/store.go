@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"moult/disk"
+	"moult/tuf"
 )
 
 // Dir is where trusted metadata lies, below the device's root.
@@ -37,7 +38,7 @@ func roleFile(module string) string { return "role-" + module + ".json" }
 
 // load returns a file; nil where there is none, or none of a size that metadata may have.
 func (s *Store) load(name string) ([]byte, error) {
-	data, err := disk.ReadFile(s.disk, path.Join(Dir, name), maxMetadata)
+	data, err := disk.ReadFile(s.disk, path.Join(Dir, name), tuf.MaxMetadata)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, disk.ErrTooLarge) {
 		return nil, nil
 	}

@@ -21,14 +21,8 @@ import (
 	"moult/pack"
 )
 
-// The largest metadata that is taken, in bytes, and the most roots in a row at one refresh (docs/formats.md, Metadata).
-const (
-	maxRoot      = 64 << 10
-	maxTimestamp = 16 << 10
-	maxMetadata  = 1 << 20 // snapshot, targets, a module's role
-	maxManifest  = 32 << 20
-	maxRoots     = 256
-)
+// maxRoots is the most roots in a row at one refresh (docs/formats.md, Metadata).
+const maxRoots = 256
 
 // item is a part of a repository: a section of a bundle, or a file by its path.
 type item struct {

@@ -94,7 +94,7 @@ func (v *vector) play(t *testing.T, bundle []byte) {
 		return disk.WriteFile(d.disk, to, data, 0o644)
 	})
 	must(t, err)
-	before := tree(t, d.disk, "irrigation/main")
+	before := disktest.Tree(t, d.disk, "irrigation/main")
 	plan, err := d.update()
 	switch {
 	case v.Reason == release.Downgrade:
@@ -112,7 +112,7 @@ func (v *vector) play(t *testing.T, bundle []byte) {
 			t.Errorf("got %v, want nothing new", plan)
 		}
 	default:
-		after := tree(t, d.disk, "irrigation/main")
+		after := disktest.Tree(t, d.disk, "irrigation/main")
 		if after[".version"] != v.Version {
 			t.Errorf("got version %q, want %s", after[".version"], v.Version)
 		}
@@ -128,7 +128,7 @@ func (v *vector) play(t *testing.T, bundle []byte) {
 		return
 	}
 	for name, want := range before {
-		if got := tree(t, d.disk, "irrigation/main")[name]; got != want {
+		if got := disktest.Tree(t, d.disk, "irrigation/main")[name]; got != want {
 			t.Errorf("%s changed", name)
 		}
 	}
@@ -255,7 +255,7 @@ func writeVector(t *testing.T, v vector, bundle []byte) {
 func writeDevice(t *testing.T, name string, d *device) {
 	t.Helper()
 	for from, to := range map[string]string{trust.Dir: "trust", "irrigation/main": "main"} {
-		for file, content := range tree(t, d.disk, from) {
+		for file, content := range disktest.Tree(t, d.disk, from) {
 			file = filepath.Join(vectors, name, to, filepath.FromSlash(file))
 			must(t, os.MkdirAll(filepath.Dir(file), 0o755))
 			must(t, os.WriteFile(file, []byte(content), 0o644))

@@ -2,9 +2,7 @@ package update_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"path"
 	"slices"
@@ -136,32 +134,7 @@ func (dev *device) updateAll() error {
 // files reads a folder into a tree, with the marks of a tree's contents.
 func files(t testing.TB, d disk.Reader, dir string) tree {
 	t.Helper()
-	found := tree{}
-	var walk func(rel string)
-	walk = func(rel string) {
-		entries, err := d.ReadDir(path.Join(dir, rel))
-		if errors.Is(err, fs.ErrNotExist) && rel == "" {
-			return
-		}
-		must(t, err)
-		for _, e := range entries {
-			name := path.Join(rel, e.Name())
-			switch {
-			case e.IsDir():
-				walk(name)
-			case e.Type()&fs.ModeSymlink != 0:
-				target, err := d.Readlink(path.Join(dir, name))
-				must(t, err)
-				found[name] = "-> " + target
-			default:
-				data, err := disk.ReadFile(d, path.Join(dir, name), 1<<20)
-				must(t, err)
-				found[name] = string(data)
-			}
-		}
-	}
-	walk("")
-	return found
+	return disktest.Tree(t, d, dir)
 }
 
 func write(t testing.TB, d disk.Disk, name, content string) {

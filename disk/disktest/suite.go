@@ -171,7 +171,7 @@ func missing(t *testing.T, d disk.Disk, name string) {
 	}
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
