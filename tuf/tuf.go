@@ -26,7 +26,7 @@ const (
 )
 
 // ErrForm means that the bytes of signed, as they stand in a file, are not those that were signed.
-var ErrForm = errors.New("got another form of what is signed than compact JSON with sorted keys, without <, > and &")
+var ErrForm = errors.New("the bytes that were signed are not those of the file: want compact JSON with sorted keys, without <, > and &")
 
 // CheckSigned holds a file of metadata to the canonical bytes of its signed part: another reader of the same file then finds the same
 // in it, whatever it does with a key that stands twice. The line ends of a key's PEM, escaped in the file, count as one byte each.
