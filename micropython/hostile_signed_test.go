@@ -193,8 +193,8 @@ func (h hostile) play(t *testing.T, word, way string) {
 	b.write("main.py", `import moult.http, moult.core
 moult.http.PATIENCE = 300
 moult.core.TRIES = 1
-forget = moult.core.forget
-moult.core.forget = lambda *names: forget(*[n for n in names if n != "http"])  # which is impatient here
+forget = moult.forget
+moult.forget = lambda *names: forget(*[n for n in names if n != "http"])  # which is impatient here
 import moult
 print('went', moult.run())
 `)

@@ -13,6 +13,19 @@ _agent = None
 _work = _due = None
 
 
+def forget(*names):
+    """Gives back the memory of parts that are not needed for now; they are loaded again when they are."""
+    import gc
+    import sys
+
+    package = sys.modules["moult"]
+    for name in names:
+        sys.modules.pop(name if name == "moult_slots" else "moult." + name, None)
+        if hasattr(package, name):
+            delattr(package, name)
+    gc.collect()
+
+
 def board():
     """The board's Agent, made at the first use."""
     global _agent

@@ -5,7 +5,8 @@ import gc
 import time
 
 import moult_boot as boot
-from moult.core import Core, explain, forget
+from moult import forget
+from moult.core import Core, explain
 
 _LONGEST = 500000  # seconds: what the ticks of a board can tell apart
 _RETRY = (15, 900)  # seconds: the first wait after a failure, doubled each time up to the last

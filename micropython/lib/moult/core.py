@@ -1,11 +1,10 @@
 """The update of a board's modules: check, plan, fetch, stage, switch. What waits for the network is a generator that yields the
 milliseconds that it would wait, so that the same code serves a plain program and asyncio."""
 
-import gc
-import sys
 import time
 
 import moult_boot as boot
+from moult import forget
 from moult_boot import Error
 
 TRIES = 3  # downloads of one update
@@ -249,16 +248,6 @@ class Core:
                 boot.save(name, state)
         except (OSError, Error):
             pass  # the flash fails too; the cause is raised
-
-
-def forget(*names):
-    """Gives back the memory of parts that are not needed for now; they are loaded again when they are."""
-    package = sys.modules["moult"]
-    for name in names:
-        sys.modules.pop(name if name == "moult_slots" else "moult." + name, None)
-        if hasattr(package, name):
-            delattr(package, name)
-    gc.collect()
 
 
 def explain(e):

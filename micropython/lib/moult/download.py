@@ -4,7 +4,7 @@ import json
 import os
 
 import moult_boot as boot
-from moult.core import forget
+from moult import forget
 from moult.http import StatusError, request
 from moult.repository import DOWNLOAD, Refused
 

@@ -3,7 +3,7 @@
 import os
 
 import moult_boot as boot
-from moult.core import forget
+from moult import forget
 from moult.repository import DIR, DOWNLOAD, LIMIT, Refused
 
 

@@ -6,7 +6,7 @@ import json
 import sys
 
 import moult_boot as boot
-from moult.core import forget
+from moult import forget
 
 DIR = ".moult/trust/"
 DOWNLOAD = ".moult/download/"

@@ -1,7 +1,7 @@
 """A release whose manifest is proven is staged: from its bundle, from what the board has, and what is left by single requests."""
 
 import moult_boot as boot
-from moult.core import forget
+from moult import forget
 from moult.repository import Refused
 
 
