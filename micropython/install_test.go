@@ -78,7 +78,7 @@ func TestMpy(t *testing.T) {
 		}
 		b.eval("from moult.trial import renew\nrenew('updater/main')")
 		got := b.tree("")
-		for _, name := range []string{"moult_boot", "moult_slots"} {
+		for _, name := range []string{"moult_boot", "moult_journal", "moult_slots"} {
 			if got[name+".mpy"] == "" || got[name+".mpy"] != got["updater/main/"+name+".mpy"] || got[name+".py"] != "" {
 				t.Errorf("%s: want the .mpy, and the .py gone; got %q", name, slices.Sorted(maps.Keys(got)))
 			}

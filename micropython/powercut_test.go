@@ -94,6 +94,7 @@ func TestPowerCut(t *testing.T) {
 		updaterNew := with(updaterOld, map[string]string{"moult/extra.py": "more"})
 		updaterNew["moult_boot.py"] += "# new\n"
 		updaterNew["moult_slots.py"] += "# new\n"
+		updaterNew["moult_journal.py"] += "# new\n"
 		f.Put("owner/irrigation", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("1.10.0", "main", irrigationNew)}})
 		f.Put("owner/updater", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("2.1", "main", updaterNew)}})
 		own := map[string]string{"log.txt": "the device's own", "config/moult.json": fmt.Sprintf(`{"modules": {
@@ -102,12 +103,14 @@ func TestPowerCut(t *testing.T) {
 		p := &cutPlan{
 			Files: with(own, map[string]string{
 				"moult_boot.py": updaterOld["moult_boot.py"], "moult_slots.py": updaterOld["moult_slots.py"],
-				"boot.py": "import moult_boot\nmoult_boot.start('updater', alarm=False)\ndel moult_boot\n",
-				"main.py": "import moult\nmoult.listener = None\nif not moult.run():\n    raise SystemExit(9)\nmoult.start('irrigation.main.app', 'main')\n"}),
+				"moult_journal.py": updaterOld["moult_journal.py"],
+				"boot.py":          "import moult_boot\nmoult_boot.start('updater', alarm=False)\ndel moult_boot\n",
+				"main.py":          "import moult\nmoult.listener = None\nif not moult.run():\n    raise SystemExit(9)\nmoult.start('irrigation.main.app', 'main')\n"}),
 			Own: own, End: []string{"1.10.0", "2.1"}, Either: map[string]bool{"notes.local": true},
 			Boots: map[string][]string{
-				"moult_boot.py":  {updaterOld["moult_boot.py"], updaterNew["moult_boot.py"]},
-				"moult_slots.py": {updaterOld["moult_slots.py"], updaterNew["moult_slots.py"]}},
+				"moult_boot.py":    {updaterOld["moult_boot.py"], updaterNew["moult_boot.py"]},
+				"moult_slots.py":   {updaterOld["moult_slots.py"], updaterNew["moult_slots.py"]},
+				"moult_journal.py": {updaterOld["moult_journal.py"], updaterNew["moult_journal.py"]}},
 			Modules: map[string]map[string]map[string]string{
 				"irrigation": {"1.9.0": with(irrigationOld, ownBefore), "1.10.0": with(irrigationNew, ownAfter)},
 				"updater":    {"2.0": updaterOld, "2.1": updaterNew},

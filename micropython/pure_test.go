@@ -44,7 +44,7 @@ func evalIn(t *testing.T, which, script string, data any) string {
 	var setup strings.Builder
 	setup.WriteString("import os, sys\nfor d in ('lib', 'lib/moult'):\n    try:\n        os.mkdir(d)\n    except OSError:\n        pass\n")
 	files := packageFiles(t)
-	for _, name := range []string{"moult_boot.py", "moult_slots.py", "moult/__init__.py", "moult/version.py", "moult/archive.py", "moult/config.py"} {
+	for _, name := range []string{"moult_boot.py", "moult_journal.py", "moult_slots.py", "moult/__init__.py", "moult/version.py", "moult/archive.py", "moult/config.py"} {
 		fmt.Fprintf(&setup, "with open('lib/%s', 'w') as f:\n    f.write(%s)\n", name, pythonText(files[name]))
 	}
 	setup.WriteString("sys.path.insert(0, 'lib')\n")
@@ -219,7 +219,7 @@ func TestSlots(t *testing.T) {
 	everywhere(t, func(t *testing.T, which string) {
 		out := evalIn(t, which, `
 import os
-import moult_boot as boot, moult_slots as slots
+import moult_boot as boot, moult_slots as slots, moult_journal
 def put(name, text):
     boot.makedirs(boot.parent(name))
     with open(name, "w") as f:
@@ -234,7 +234,7 @@ boot.start(alarm=False)
 print(boot.load("app")["starts"])
 slots.begin_roll_back("app", boot.load("app"), "why not")
 print(boot.version("app/main"), boot.read("app/main/a"), boot.read("app/main/own/x"), boot.kind("app/next"), boot.kind("app/prev"))
-print([e["event"] for e in boot.events()], boot.load("app")["rejected"])
+print([e["event"] for e in moult_journal.events()], boot.load("app")["rejected"])
 `, nil)
 		if want := "1.1 new mine trial\n1\n1.0 old mine None None\n['switched', 'rolled-back'] ['1.1']\n"; out != want {
 			t.Errorf("got\n%s\nwant\n%s", out, want)

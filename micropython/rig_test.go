@@ -271,7 +271,7 @@ func (b *board) installPackage(dir string) {
 // installRecovery puts what recovers the board beside its boot.py.
 func (b *board) installRecovery() {
 	b.t.Helper()
-	for _, name := range []string{"moult_boot.py", "moult_slots.py"} {
+	for _, name := range []string{"moult_boot.py", "moult_journal.py", "moult_slots.py"} {
 		b.write(name, packageFiles(b.t)[name])
 	}
 }

@@ -14,7 +14,7 @@ func TestSchedule(t *testing.T) {
 	// The clock of the stand-in begins at 12:00 UTC. Each request is seen at the minute of its day.
 	const program = `
 import moult, time, machine
-from moult.watch import minute
+from moult.background import minute
 moult.run()
 a = moult.board()
 def said(event):

@@ -3,29 +3,32 @@
 import json
 import os
 
-from moult_boot import TEXT, Error, NothingToGoBackTo, drop, kind, lines, makedirs, now, parent, places, record, remove_tree, room, save, version, write
+from micropython import const
+from moult_boot import Error, kind, load, makedirs, modules, now, parent, places, remove_tree, room, save, version, write
+from moult_journal import record
+
+_REASON = const(500)  # characters
+
+
+class NothingToGoBackTo(Error):
+    """There is no version before."""
 
 
 class Slots:
     """main/ (running), next/ (being staged) and prev/ (to go back to) of one module. Every change may be cut and repeated."""
 
-    def __init__(self, main, keep=()):
-        self.main, self.keep = main, keep
-        self.next, self.prev = places(main)
+    def __init__(self, state):
+        self.main, self.keep = state["main"], state.get("keep", ())
+        self.next, self.prev = places(self.main)
 
     def lists(self, slot, path, below=False):
         """Reports whether a slot's manifest has a file, or one below a folder. It is read a line at a time."""
         start = ('{"path":' + json.dumps(path)[:-1] + ("/" if below else '",')).encode()
-        for line in lines(slot + "/.manifest"):
-            if line.startswith(start):
-                return True
-        return False
-
-    def kept(self, path):
-        """Reports whether a pattern of keep matches a path."""
-        for pattern in self.keep:
-            if matches(pattern, path):
-                return True
+        if kind(slot + "/.manifest") == "file":
+            with open(slot + "/.manifest", "rb") as f:
+                for line in f:
+                    if line.startswith(start):
+                        return True
         return False
 
     def switch(self, to):
@@ -85,7 +88,7 @@ class Slots:
             if kind(old + "/" + path) == "dir":
                 self._carry(old, new, move, path)
                 continue
-            keep = self.kept(path)
+            keep = any(matches(pattern, path) for pattern in self.keep)
             if not keep and self.lists(old if known else new, path):
                 continue
             to = new + "/" + (path if keep else self._free(path, old, new, move))
@@ -95,7 +98,14 @@ class Slots:
             if move:
                 os.rename(old + "/" + path, to)
             else:
-                _copy(old + "/" + path, to)
+                room(os.stat(old + "/" + path)[6])
+                beside = (parent(to) or ".") + "/.carry"
+                with open(old + "/" + path, "rb") as r, open(beside, "wb") as w:
+                    part = r.read(512)
+                    while part:
+                        w.write(part)
+                        part = r.read(512)
+                os.rename(beside, to)  # until now the release's file of that name stands there: never neither
 
     def _free(self, path, old, new, move):
         """Returns the name for one of the device's own files or folders: NAME.local where the release has one of its name."""
@@ -109,19 +119,6 @@ class Slots:
                     name = "%s.local%d" % (prefix, n)
                 return "/".join([name] + parts[i + 1 :])
         return path
-
-
-def _copy(old, new):
-    room(os.stat(old)[6])
-    beside = (parent(new) or ".") + "/.carry"
-    buffer = bytearray(512)
-    with open(old, "rb") as r, open(beside, "wb") as w:
-        while True:
-            n = r.readinto(buffer)
-            if not n:
-                break
-            w.write(memoryview(buffer)[:n])
-    os.rename(beside, new)  # until now the release's file of that name stands there: never neither
 
 
 def matches(pattern, path):
@@ -181,12 +178,26 @@ def _in_set(chars, c):
 # The steps of an update that a cut can fall between
 
 
+def drop(module, state):
+    """Gives up what was fetched. The journal first says that next is not to be used."""
+    if state.get("step") != "fetching":
+        state["step"] = "fetching"
+        save(module, state)
+    remove_tree(places(state["main"])[0])
+    end(module, state)
+
+
+def end(module, state):
+    """The module is at rest."""
+    state["step"] = ""
+    save(module, state)
+
+
 def finish_switch(module, state, fields=None):
     """Makes what is staged main. It is where a cut update is taken up again, too. Returns the event."""
     state["step"] = "switching"
     save(module, state)
-    slots = Slots(state["main"], state.get("keep", ()))
-    slots.switch(state["to"])
+    Slots(state).switch(state["to"])
     old, new, judged = state.get("from"), state["to"], state.get("limit")
     text = "updated from %s to %s" % (old, new) if old else "%s is installed" % new
     event = record(
@@ -204,18 +215,17 @@ def finish_switch(module, state, fields=None):
 
 def begin_roll_back(module, state, reason):
     """Returns to the version before, for a reason. Where there is none, NothingToGoBackTo; a trial then ends."""
-    slots = Slots(state["main"], state.get("keep", ()))
+    slots = Slots(state)
     prev, trial = version(slots.prev), state.get("step") == "trial"
     if prev is None:
         if trial:
             text = "%s failed its trial and stays, as there is nothing to go back to: %s" % (state["to"], reason)
             record(module, state, "failed", version=state["to"], text=text, reason=reason)
-            state["step"] = ""
-            save(module, state)
+            end(module, state)
         raise NothingToGoBackTo("%s: nothing to go back to" % module)
     state["attempt"] = state.get("attempt", 0) + 1
     state["from"], state["to"] = version(slots.main) or (state["to"] if trial else ""), prev
-    state["step"], state["since"], state["reason"] = "rolling-back", now(), str(reason)[:TEXT]
+    state["step"], state["since"], state["reason"] = "rolling-back", now(), str(reason)[:_REASON]
     save(module, state)
     return finish_roll_back(module, state)
 
@@ -223,7 +233,7 @@ def begin_roll_back(module, state, reason):
 def finish_roll_back(module, state):
     """Goes the way back to its end. It is where a cut roll back is taken up again, too. Returns the event."""
     bad, good, reason = state.get("from", ""), state.get("to", ""), state.pop("reason", "")
-    Slots(state["main"], state.get("keep", ())).roll_back(good)
+    Slots(state).roll_back(good)
     text = "rolled back from %s to %s: %s" % (bad, good or "what was there before", reason)
     event = record(module, state, "rolled-back", version=good, text=text, reason=reason, **{"from": bad})
     state["step"], state["back"] = "", True  # for the LEDs to show
@@ -239,15 +249,34 @@ def recover(module, state):
     if step == "fetching":
         drop(module, state)
     elif step in ("staged", "switching"):
-        slots = Slots(state["main"])
+        slots = Slots(state)
         if kind(slots.next) is None and version(slots.main) != state["to"]:
-            state["step"] = ""  # somebody removed what was staged: main is as it was
-            save(module, state)
+            end(module, state)  # somebody removed what was staged: main is as it was
         else:
             finish_switch(module, state)
     elif step == "rolling-back":
         try:
             finish_roll_back(module, state)
-        except NothingToGoBackTo:  # somebody removed prev: what is main stays
-            state["step"] = ""
-            save(module, state)
+        except NothingToGoBackTo:
+            end(module, state)  # somebody removed prev: what is main stays
+
+
+def start():
+    """Recovers every module, and counts a start of what is on trial. It returns within how many seconds that must be confirmed, 0 where
+    nothing is on trial. It never raises."""
+    within = 0
+    for module in modules():
+        try:
+            state = load(module)
+            if state.get("step") not in (None, "", "trial"):
+                recover(module, state)
+            if state.get("step") == "trial":
+                state["starts"] = state.get("starts", 0) + 1
+                save(module, state)
+                if state["starts"] > state["limit"]:
+                    begin_roll_back(module, state, state.get("reason") or "it was started %d times and nothing confirmed it" % state["limit"])
+                else:
+                    within = min(within or state["within"], state["within"])
+        except Exception as e:
+            record(module, {"since": now()}, "failed", text="recover %s: %s" % (module, e))
+    return within

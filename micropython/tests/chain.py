@@ -5,7 +5,8 @@ import json
 import sys
 
 import moult_boot as boot
-from moult.core import Core, drive
+from moult import drive
+from moult.core import Core
 
 with open(sys.argv[1] + "/case.json") as f:
     case = json.load(f)
@@ -16,15 +17,15 @@ core = Core({"modules": {name: m}}, lambda e: None)
 make = core.source
 
 
-def source(m):
-    s = make(m)
+def source(m, bundle=""):
+    s = make(m, bundle)
     s.kinds = case["kinds"]
     return s
 
 
 core.source = source
 try:
-    print("did", drive(core.update(name)).action)
+    print("did", drive(core.update(name))["action"])
 except Exception as e:
     if not hasattr(e, "reason"):
         raise

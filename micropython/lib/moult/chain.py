@@ -103,7 +103,7 @@ class Chain:
         if self.floor.get("keys") != keys:
             if "keys" in self.floor:  # the first that goes is what the floor guards
                 for name in ("timestamp.json", "snapshot.json"):
-                    boot.remove(DIR + name)
+                    boot.remove_tree(DIR + name)
                 self.floor = {"root": self.floor.get("root", 0)}
             self.floor["keys"] = keys
         floor = self.floor
@@ -193,11 +193,11 @@ def install(file, replace):
     with open(file, "rb") as f:
         data = f.read()
     old = boot.read(DIR + "anchor.json")
-    if old is not None and old.encode() == data:
+    if old.encode() == data:
         return
-    if old is not None and not replace:
+    if old and not replace:
         raise boot.Error("trust: the board has another root of trust", "replace=True takes the new one, and forgets what the other led to")
     if boot.kind(DIR[:-1]):
         for name in sorted(os.listdir(DIR[:-1]), key=lambda name: name == "floor.json"):
-            boot.remove(DIR + name)
+            boot.remove_tree(DIR + name)
     boot.write(DIR + "anchor.json", data)

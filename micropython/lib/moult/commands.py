@@ -4,8 +4,8 @@ import json
 import time
 
 import moult_boot as boot
-from moult.core import explain
 from moult_boot import Error
+from moult_journal import events, explain
 
 _ALIASES = {"atualizar": "update", "reiniciar": "restart", "horario": "time", "hist": "history", "parametro": "set"}
 _KEPT = 16  # commands that are remembered with their answers
@@ -85,7 +85,7 @@ def do(agent, name, args):
     if name == "check":
         yield from agent.online()
         names = [core.module(args[0])["name"]] if args else list(core.modules)
-        return "\n".join(["%s: %s" % (n, core.check(n)) for n in names])
+        return "\n".join(["%s: %s" % (n, core.check(n)["text"]) for n in names])
     if name == "update":
         names = [core.module(args[0])["name"]] if args else None
         return (yield from agent.round(names, args[1] if len(args) > 1 else ""))
@@ -100,7 +100,7 @@ def do(agent, name, args):
     if name == "restart":
         yield from agent.restart("a person asked for it")
     if name == "time":
-        from moult.watch import local
+        from moult.background import local
 
         zone = agent.config["zone"] // 60
         return "%04d-%02d-%02d %02d:%02d:%02d " % local(agent)[:6] + "%s%02d%02d" % ("-" if zone < 0 else "+", abs(zone) // 60, abs(zone) % 60)
@@ -128,7 +128,7 @@ def _history(count):
     if not count.isdigit() or not 0 < int(count) <= 50:
         raise Error("history: got %r, want a number from 1 to 50" % count)
     last = []
-    for e in boot.events():
+    for e in events():
         last = last[1 - int(count) :] if len(last) == int(count) else last
         last.append(" ".join((e["time"][:16].replace("T", " "), e.get("module", ""), e.get("text", ""))))
     return "\n".join(last)

@@ -172,7 +172,9 @@ class Client:
             before = sent = int(boot.read(".moult/sent") or 0)
         except ValueError:
             before = sent = 0
-        for event in boot.events(sent):
+        from moult_journal import events
+
+        for event in events(sent):
             if event["seq"] > sent + 1:
                 lost = event["seq"] - sent - 1
                 text = "%d event%s lost: the history was full before they could be sent" % (lost, " is" if lost == 1 else "s are")

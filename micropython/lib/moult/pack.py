@@ -116,7 +116,7 @@ def write(name, parts, length, digest, feed=None):
         if hexlify(h.digest()).decode() != digest:
             raise Refused("hash", "%s: got another SHA-256 than was signed" % name)
     except BaseException:
-        boot.remove(name)
+        boot.remove_tree(name)
         raise
 
 

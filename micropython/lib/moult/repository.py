@@ -79,7 +79,7 @@ class Source:
 
         return named(self, version)
 
-    def stage(self, memo, place):
+    def stage(self, version, memo, place):
         """Stages the release of a memo into a slot; a generator of waits. It returns the number of files and their bytes. What was downloaded is
         kept where the network failed, to go on with."""
         try:

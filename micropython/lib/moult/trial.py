@@ -11,7 +11,9 @@ def confirm(core, name):
     state = boot.load(name)
     if state.get("step") == "trial" and state.get("starts"):
         text = "%s is confirmed" % state["to"]
-        core.tell(boot.record(name, state, "confirmed", version=state["to"], text=text, **{"from": state.get("from", "")}))
+        from moult_journal import record
+
+        core.tell(record(name, state, "confirmed", version=state["to"], text=text, **{"from": state.get("from", "")}))
         state["step"] = ""
         boot.save(name, state)
     if not state.get("step") and core.is_own(m):
@@ -32,15 +34,19 @@ def roll_back(core, name, reason):
 def renew(main):
     """Puts the confirmed updater's recovery beside boot.py, each file by a rename: the old or the new one is there, whole. One that is
     frozen, or was installed elsewhere, stays."""
-    for name in ("moult_slots", "moult_boot"):
+    for name in ("moult_journal", "moult_slots", "moult_boot"):
         for old, new in ((".py", ".mpy"), (".mpy", ".py")):
             source = "%s/%s%s" % (main, name, new)
             if boot.kind(source) != "file" or not (boot.kind(name + new) or boot.kind(name + old)):
                 continue
             if not same(source, name + new):
-                copy(source, "moult.tmp")
+                with open(source, "rb") as r, open("moult.tmp", "wb") as w:
+                    part = r.read(256)
+                    while part:
+                        w.write(part)
+                        part = r.read(256)
                 os.rename("moult.tmp", name + new)
-            boot.remove(name + old)
+            boot.remove_tree(name + old)
 
 
 def same(a, b):
@@ -54,12 +60,3 @@ def same(a, b):
                 return False
             if not part:
                 return True
-
-
-def copy(a, b):
-    with open(a, "rb") as r, open(b, "wb") as w:
-        while True:
-            part = r.read(256)
-            if not part:
-                return
-            w.write(part)

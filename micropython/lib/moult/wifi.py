@@ -10,6 +10,20 @@ _PATIENCE = 15000  # ms for one try
 _WRONG = ("STAT_WRONG_PASSWORD", "STAT_NO_AP_FOUND", "STAT_CONNECT_FAIL", "STAT_HANDSHAKE_TIMEOUT", "STAT_ASSOC_FAIL", "STAT_BEACON_TIMEOUT")
 
 
+def online(agent):
+    """Brings a board online, and sets its clock; a generator of waits."""
+    try:
+        joined = yield from connect(agent.config["wifi"])
+        if joined:
+            agent.say("network", "joined %s" % joined)
+        set_clock()
+    except Exception as e:
+        from moult_journal import explain
+
+        agent.say("network", explain(e))
+        raise
+
+
 def connect(networks):
     """Joins the first of networks that can be joined, unless the board is online. A generator of waits; it returns the network's name."""
     wlan = network.WLAN(network.STA_IF)
