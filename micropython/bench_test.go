@@ -5,22 +5,32 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"moult/source/forge"
 	"moult/source/sourcetest"
 )
 
-// compiled returns a folder's files as .mpy.
+// mpy compiles the package once, and the stand-ins.
+var mpy = sync.OnceValues(func() (string, error) {
+	for _, from := range []string{"lib", "tests/standins"} {
+		if out, err := exec.Command("node", "../scripts/mpy.js", from, filepath.Join(programDir, "mpy", from)).CombinedOutput(); err != nil {
+			return "", fmt.Errorf("mpy.js: %w\n%s", err, out)
+		}
+	}
+	return filepath.Join(programDir, "mpy"), nil
+})
+
+// compiled returns a folder's files, "lib" or "tests/standins", as .mpy.
 func compiled(tb testing.TB, from string) string {
 	tb.Helper()
-	dir := tb.TempDir()
-	if out, err := exec.Command("node", "../scripts/mpy.js", from, dir).CombinedOutput(); err != nil {
-		tb.Fatalf("mpy.js: %v\n%s", err, out)
-	}
-	return dir
+	dir, err := mpy()
+	must(tb, err)
+	return filepath.Join(dir, from)
 }
 
 // BenchmarkMpy gives the size of each part as .mpy, in bytes.

@@ -187,7 +187,7 @@ func (h hostile) play(t *testing.T, word, way string) {
 	handler := trusttest.NewHandler(first)
 	server := httptest.NewServer(handler)
 	defer server.Close()
-	b := newBoard(t, word)
+	b := newBoard(t, word).readable()
 	b.write("config/moult.json", fmt.Sprintf(`{"modules": {"irrigation": {}}, "repository": {"url": %q}}`, server.URL))
 	b.write("boot.py", "import moult_boot\nmoult_boot.start()\n")
 	b.write("main.py", `import moult.http, moult.core

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+
 	"path/filepath"
 	"slices"
 	"strings"
@@ -59,32 +60,50 @@ func TestManifest(t *testing.T) {
 	}
 }
 
-// TestMpy runs an update with the package as .mpy files, which `make micropython` makes, and replaces a recovery that is .py.
+// TestMpy has the updater as .mpy files in a slot, which 'make micropython' makes: it replaces a recovery that is .py, and all of its parts
+// can be loaded.
 func TestMpy(t *testing.T) {
-	dir := t.TempDir()
-	if out, err := exec.Command("node", "../scripts/mpy.js", "lib", dir).CombinedOutput(); err != nil {
-		t.Fatalf("mpy.js: %v (make deps)\n%s", err, out)
-	}
 	eachWord(t, func(t *testing.T, word string) {
 		b := newBoard(t, word)
-		b.path = dir
+		b.path = ""
 		b.installRecovery()
-		names, err := filepath.Glob(filepath.Join(dir, "*.mpy"))
-		must(t, err)
-		for _, name := range names {
-			data, err := os.ReadFile(name)
-			must(t, err)
-			b.write("updater/main/"+filepath.Base(name), string(data))
-		}
-		b.eval("from moult.trial import renew\nrenew('updater/main')")
+		must(t, os.CopyFS(filepath.Join(b.dir, "updater/main"), os.DirFS(compiled(t, "lib"))))
+		b.write("config/moult.json", `{"modules": {"updater": {"url": "https://github.com/owner/updater"}}}`)
+		b.eval("import moult_boot\nmoult_boot.start('updater')\ndel moult_boot\nimport moult\nmoult.confirm('updater')")
 		got := b.tree("")
 		for _, name := range []string{"moult_boot", "moult_journal", "moult_slots"} {
 			if got[name+".mpy"] == "" || got[name+".mpy"] != got["updater/main/"+name+".mpy"] || got[name+".py"] != "" {
 				t.Errorf("%s: want the .mpy, and the .py gone; got %q", name, slices.Sorted(maps.Keys(got)))
 			}
 		}
-		if out := b.eval("import moult_boot\nmoult_boot.start()\nimport moult.core, moult.agent, moult.github, moult.archive, moult.mqtt, moult.commands, moult.home, moult.leds\nprint('all')"); out != "all" {
+		parts := "import moult_boot\nmoult_boot.start('updater')\n"
+		for name := range packageFiles(t) {
+			parts += "import " + strings.ReplaceAll(strings.TrimSuffix(strings.TrimSuffix(name, ".py"), "/__init__"), "/", ".") + "\n"
+		}
+		if out := b.eval(parts + "print('all')"); out != "all" {
 			t.Errorf("got %q", out)
+		}
+	})
+}
+
+// TestForeignNames holds the list of names that are not the package's own to what the interpreter has: an attribute that a file or a
+// socket has as well must keep its name in .mpy files.
+func TestForeignNames(t *testing.T) {
+	out, err := exec.Command("node", "-p", "[...require('../scripts/mpy-names.js').FOREIGN].join(' ')").Output()
+	must(t, err)
+	listed := strings.Fields(string(out))
+	eachWord(t, func(t *testing.T, word string) {
+		b := newBoard(t, word)
+		b.stand = t.TempDir() // without the stand-ins
+		end, printed := b.run(t.Context(), abs(t, "tests/names.py"))
+		names := strings.Fields(printed)
+		if end != 0 || len(names) < 300 {
+			t.Fatalf("status %d, got %d names:\n%s", end, len(names), printed)
+		}
+		for _, name := range names {
+			if !slices.Contains(listed, name) {
+				t.Errorf("%s is none of FOREIGN in scripts/mpy-names.js", name)
+			}
 		}
 	})
 }

@@ -31,7 +31,7 @@ func evalIn(t *testing.T, which, script string, data any) string {
 	must(t, err)
 	text := "import json\nDATA = json.loads(" + pythonText(string(encoded)) + ")\n" + script
 	if slices.Contains(words, which) {
-		b := newBoard(t, which)
+		b := newBoard(t, which).readable()
 		file := filepath.Join(t.TempDir(), "script.py")
 		must(t, os.WriteFile(file, []byte(text), 0o600))
 		end, out := b.run(t.Context(), file)

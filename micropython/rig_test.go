@@ -51,9 +51,21 @@ type board struct {
 	world map[string]any
 }
 
-// newBoard returns an empty board that has the package beside its flash, as one does where it is frozen into the firmware.
+// newBoard returns an empty board that has the package beside its flash, as one does where it is frozen into the firmware: with
+// 32-bit words as the .mpy files that 'make micropython' makes, with their short names.
 func newBoard(t testing.TB, word string) *board {
-	return &board{t: t, word: word, dir: t.TempDir(), calls: filepath.Join(t.TempDir(), "calls"), path: abs(t, "lib"), world: map[string]any{}}
+	b := &board{t: t, word: word, dir: t.TempDir(), calls: filepath.Join(t.TempDir(), "calls"), path: abs(t, "lib"), world: map[string]any{}}
+	if word == "32" {
+		b.path = compiled(t, "lib")
+	}
+	return b
+}
+
+// readable has the board run the package's sources, for a test that reaches into it: in .mpy files its own names are others.
+func (b *board) readable() *board {
+	b.t.Helper()
+	b.path = abs(b.t, "lib")
+	return b
 }
 
 func abs(t testing.TB, name string) string {

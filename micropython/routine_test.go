@@ -42,7 +42,7 @@ for _ in range(MINUTES):
 		for _, test := range tests {
 			t.Run(test.name, func(t *testing.T) {
 				b, f := directBoard(t, word, forge.GitHub, "")
-				b.world["year"], b.cause = 2026, test.cause
+				b.readable().world["year"], b.cause = 2026, test.cause
 				f.Put("owner/app", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("1.0", "main", map[string]string{"app.py": "x"})}})
 				b.boot()
 				if test.fault != nil {
@@ -79,6 +79,30 @@ func TestPowerOnOnly(t *testing.T) {
 			if got := len(f.Requests()); got != want {
 				t.Errorf("reset cause %s: got %d requests, want %d", cause, got, want)
 			}
+		}
+	})
+}
+
+// TestWatchAndAWindow has the first round wait for a window, and watches beside an asyncio application.
+func TestWatchAndAWindow(t *testing.T) {
+	eachWord(t, func(t *testing.T, word string) {
+		b, f := directBoard(t, word, forge.GitHub, "")
+		f.Put("owner/app", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("1.0", "main", map[string]string{"app.py": "x"})}})
+		b.boot()
+		b.world["year"] = 2026 // the stand-in's clock is at noon
+		b.write("config/moult.json", strings.Replace(b.tree("config")["moult.json"], "{", `{"check": {"window": "23:00-01:00"}, `, 1))
+		b.write("main.py", `import asyncio
+import moult
+moult.run()
+async def main():
+    try:
+        await asyncio.wait_for_ms(moult.watch(), 300)
+    except asyncio.TimeoutError:
+        print("watched")
+asyncio.run(main())
+`)
+		if end, out := b.start(); end != atPrompt || !strings.HasSuffix(out, "watched\n") {
+			t.Errorf("status %d, want it to watch until it is stopped\n%s", end, out)
 		}
 	})
 }

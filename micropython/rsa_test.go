@@ -91,7 +91,7 @@ func TestRSA(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "cases.json")
 	must(t, os.WriteFile(file, data, 0o600))
 	eachWord(t, func(t *testing.T, word string) {
-		b := newBoard(t, word)
+		b := newBoard(t, word).readable()
 		b.heap = "1M"
 		if end, out := b.run(t.Context(), abs(t, "tests/rsa.py"), file); end != 0 || out != fmt.Sprintf("cases %d\n", len(cases)) {
 			t.Errorf("status %d, want %d cases and no word more\n%s", end, len(cases), out)

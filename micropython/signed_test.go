@@ -22,7 +22,7 @@ func TestPackVectors(t *testing.T) {
 			must(t, json.Unmarshal(data, &all))
 			want += len(all)
 		}
-		b := newBoard(t, word)
+		b := newBoard(t, word).readable()
 		b.heap = "16M"
 		end, out := b.run(t.Context(), abs(t, "tests/vectors.py"), abs(t, "../testdata/vectors/pack"))
 		if end != 0 || out != fmt.Sprintf("cases %d\n", want) || want < 100 {
@@ -55,7 +55,7 @@ func TestChainVectors(t *testing.T) {
 				data, err := os.ReadFile(name)
 				must(t, err)
 				must(t, json.Unmarshal(data, &v))
-				b := newBoard(t, word)
+				b := newBoard(t, word).readable()
 				b.heap = "1M"
 				device := filepath.Join(vectors, v.Device)
 				must(t, os.CopyFS(filepath.Join(b.dir, ".moult/trust"), os.DirFS(device+"/trust")))

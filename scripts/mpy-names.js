@@ -262,7 +262,7 @@ function shorten(texts, stay) {
         taken.add(owner === null && f.globals.has(name) ? f.globals.get(name).as : name);
       }
       for (const n of walk(fn)) {
-        if (n.name !== "FunctionDefinition") continue;
+        if (n.name !== "FunctionDefinition" || (n.from === fn.from && stay.includes(f.module))) continue; // whom a person may call, with keywords
         for (const p of parameters(f, n)) {
           const name = f.of(p);
           if (name === "self" || keywords.has(name) || POOL.includes(name)) continue;
@@ -322,4 +322,4 @@ function shorten(texts, stay) {
   return out;
 }
 
-module.exports = { shorten };
+module.exports = { shorten, FOREIGN };
