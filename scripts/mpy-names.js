@@ -189,6 +189,14 @@ function resolve(file) {
   };
 }
 
+// moduleOf returns the module of ours that an expression stands for, as moult.begin.
+function moduleOf(file, node, modules) {
+  if (node.name === "VariableName") return file.aliases.get(file.of(node));
+  if (node.name !== "MemberExpression") return undefined;
+  const whole = moduleOf(file, node.firstChild, modules);
+  return whole && modules.get(whole.module + "." + file.of(node.lastChild));
+}
+
 // shorten returns the texts of a package's files, by their names, with short names. stay are the modules whose globals all stay.
 function shorten(texts, stay) {
   const files = Object.entries(texts).map(([name, text]) => new File(name, text));
@@ -295,8 +303,7 @@ function shorten(texts, stay) {
           edits.push([node.from, (as || node).to, there === mine && module ? there : `${module ? there : name} as ${mine}`]);
         }
       } else if (n.name === "PropertyName") {
-        const base = n.parent.firstChild;
-        const alias = base.name === "VariableName" && f.aliases.get(f.of(base));
+        const alias = moduleOf(f, n.parent.firstChild, modules);
         const name = f.of(n);
         if (alias) {
           if (alias.globals.has(name)) put(n, alias.globals.get(name).as);

@@ -5,8 +5,7 @@ import time
 
 import moult_boot as boot
 from micropython import const
-from moult import forget
-from moult.core import Core
+import moult
 
 _LONGEST = const(500000)  # seconds: what the ticks of a board can tell apart
 _RETRY = const(15)  # seconds: the first wait after a failure, doubled each time up to the last
@@ -22,10 +21,8 @@ class Agent:
         self.began = time.ticks_ms()
         self.latest, self.failures = {}, 0
         self.leds = self.mqtt = self.due = None
-        from moult.begin import setup
-
-        self.problem, self.odd = setup(self)
-        self.core = Core(self.config, self.tell, feed)
+        self.problem, self.odd = moult.begin.setup(self)
+        self.core = moult.core.Core(self.config, self.tell, feed)
 
     def tell(self, event):
         """Gives an event to whoever listens."""
@@ -45,10 +42,8 @@ class Agent:
 
     def first(self):
         """The first round, where one is due at a start. It never raises."""
-        from moult.begin import first
-
-        done = yield from first(self)
-        forget("begin", "background", "moult_slots", "moult_journal")
+        done = yield from moult.begin.first(self)
+        moult.forget("begin", "background", "moult_slots", "moult_journal")
         if done is None:
             done = yield from self.try_round()
         return done
@@ -88,14 +83,12 @@ class Agent:
                 texts.append("%s is now %s" % (name, plan["version"]) if new else "%s: %s" % (name, plan["text"]))
                 for m in self.core.modules.values():  # the updater that could ask a source is good
                     if self.core.is_own(m) and "limit" not in m:
-                        from moult.trial import confirm
-
-                        confirm(self.core, m["name"])
-                        forget("trial")
+                        moult.trial.confirm(self.core, m["name"])
+                        moult.forget("trial")
             except Exception as e:
                 error = error or e
         if not self.mqtt:
-            forget("http")
+            moult.forget("http")
         if error is None:
             yield from self.show("settled", "updated" if changed else "nothing")
         text = "\n".join(texts)
@@ -110,12 +103,10 @@ class Agent:
     def online(self):
         """Joins a network where one is configured, and sets the clock."""
         if self.config["wifi"]:
-            from moult.wifi import online
-
             try:
-                yield from online(self)
+                yield from moult.wifi.online(self)
             finally:
-                forget("wifi")
+                moult.forget("wifi")
 
     def restart(self, why, text=""):
         """Restarts the board, once the messages are out. text answers the command that asked for it."""

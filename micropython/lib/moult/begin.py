@@ -3,8 +3,8 @@
 import time
 
 import machine
+import moult
 import moult_boot as boot
-from moult import forget
 
 
 def setup(agent):
@@ -12,25 +12,18 @@ def setup(agent):
     no update up: the application must start all the same."""
     problem, odd = None, []
     try:
-        from moult.config import load
-
-        agent.config = load()
+        agent.config = moult.config.load()
     except Exception as e:
         agent.config, problem = {"modules": {}, "check": {}, "leds": {}, "mqtt": {}, "wifi": [], "zone": 0}, e
-    load = None
-    forget("config", "version")
+    moult.forget("config", "version")
     try:
         if agent.config["leds"]:
-            from moult.leds import Leds
-
-            agent.leds = Leds(agent.config["leds"])
+            agent.leds = moult.leds.Leds(agent.config["leds"])
     except Exception as e:  # a pin that is none
         odd.append(e)
     try:
         if agent.config["mqtt"].get("url"):
-            from moult.mqtt import Client
-
-            agent.mqtt = Client(agent)
+            agent.mqtt = moult.mqtt.Client(agent)
     except Exception as e:
         odd.append(e)
     return problem, odd
@@ -65,18 +58,12 @@ def first(agent):
         return False
     if check.get("on") == "power-on" and not came and not own:  # a round shows whether an updater on trial can still do one
         agent.plan(None)
-    elif check.get("window") and not _allowed(agent):
+    elif check.get("window") and not moult.background.allowed(agent):
         agent.due = time.ticks_ms()
     else:
         return None
     yield from agent.show("settled")
     return True
-
-
-def _allowed(agent):
-    from moult.background import allowed
-
-    return allowed(agent)
 
 
 def _power_on():
@@ -98,9 +85,7 @@ def recover(core, m):
     if step:
         moult_slots.recover(name, state)
     elif there and boot.version(m["main"]) is None:
-        from moult.plan import attempt
-
-        attempt(m, state, "", there)
+        moult.plan.attempt(m, state, "", there)
         core.tell(moult_slots.finish_switch(name, state))
     else:
         boot.remove_tree(next)

@@ -1,9 +1,9 @@
 """The update of a board's modules: check, fetch, stage, switch. What waits for the network is a generator that yields the
 milliseconds that it would wait, so that the same code serves a plain program and asyncio."""
 
+import moult
 import moult_boot as boot
 from micropython import const
-from moult import forget
 
 TRIES = 3  # downloads of one update
 _PAUSE = const(2000)  # ms before the second; doubled each time
@@ -40,12 +40,8 @@ class Core:
         nothing else, unless a module is direct."""
         bundle = bundle or m.get("bundle")
         if bundle or self.config.get("repository") and not m.get("direct"):
-            from moult.repository import Source
-
-            return Source(m, "" if bundle else self.config["repository"]["url"], self.config.get("kind", ""), self.feed, self.meter, bundle)
-        from moult.direct import Source
-
-        return Source(self, m)
+            return moult.repository.Source(m, "" if bundle else self.config["repository"]["url"], self.config.get("kind", ""), self.feed, self.meter, bundle)
+        return moult.direct.Source(self, m)
 
     def check(self, name, to="", downgrade=False, bundle=""):
         """Asks the source, and returns the event of it, which is the plan."""
@@ -63,10 +59,8 @@ class Core:
                 state["memo"] = known
                 boot.save(name, state)
         source = held = state = None
-        forget("proof", "chain", "metadata", "rsa", "stream", "download", "repository", "direct")
-        from moult.plan import decide
-
-        return decide(self, m, version, to, downgrade)
+        moult.forget("proof", "chain", "metadata", "rsa", "stream", "download", "repository", "direct")
+        return moult.plan.decide(self, m, version, to, downgrade)
 
     def update(self, name, to="", bundle="", downgrade=False):
         """Checks, and where there is something to do fetches, stages and switches. A generator; it returns the checked event. After an error
@@ -76,25 +70,17 @@ class Core:
             self.meter[:] = 0, 0
             plan = self.check(name, to, downgrade, bundle)
             yield 0
-            from moult.plan import begin, staged
-
-            if begin(self, m, plan):
-                begin = staged = None
-                forget("plan", "version")
+            if moult.plan.begin(self, m, plan):
+                moult.forget("plan", "version")
                 count, size = yield from self._fetch(m, plan["version"], bundle)
-                forget("repository", "direct", "http")
-                from moult.plan import staged
-
-                staged(self, m, plan, count, size)
+                moult.forget("repository", "direct", "http")
+                moult.plan.staged(self, m, plan, count, size)
             return plan
         except Exception as e:
-            from moult.plan import failed
-
-            failed(self, m, plan, e)
+            moult.plan.failed(self, m, plan, e)
             raise
         finally:
-            begin = staged = failed = None
-            forget("plan", "version", "moult_slots", "moult_journal")
+            moult.forget("plan", "version", "moult_slots", "moult_journal")
 
     def _fetch(self, m, version, bundle):
         place = boot.places(m["main"])[0]

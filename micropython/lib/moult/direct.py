@@ -1,7 +1,7 @@
 """Releases that a board takes from their forge itself, and unpacks as they come."""
 
+import moult
 import moult_boot as boot
-from moult import forget
 
 
 class Source:
@@ -18,15 +18,13 @@ class Source:
             m["forge"] = state["host"][1]
 
     def _forge(self):
-        from moult.github import Source
-
-        return Source(self.m, self.core.config, self.core.feed, self.core.meter)
+        return moult.github.Source(self.m, self.core.config, self.core.feed, self.core.meter)
 
     def latest(self, channel, memo):
         try:
             return self._forge().latest(channel, memo)
         finally:
-            forget("github", "version")
+            moult.forget("github", "version")
 
     def named(self, version):
         """A forge is asked for a release by its name alone."""
@@ -34,12 +32,10 @@ class Source:
     def stage(self, version, memo, place):
         """Stages a release into a slot; a generator of waits. It returns the number of files and their bytes."""
         response = self._forge().fetch(version)
-        forget("github", "version")
+        moult.forget("github", "version")
         m, core, told = self.m, self.core, 0
         try:
-            from moult.archive import unpack
-
-            work = unpack(response, m["dir"], place, (m["name"], version, self.url))
+            work = moult.archive.unpack(response, m["dir"], place, (m["name"], version, self.url))
             while True:
                 try:
                     yield next(work)
@@ -53,5 +49,5 @@ class Source:
                     core.say(m, "progress", version=version, received=told, total=response.left and response.left + told or 0, text="")
         finally:
             response.close()
-            work = unpack = None
-            forget("archive")
+            work = None
+            moult.forget("archive")
