@@ -160,6 +160,57 @@ func TestSigned(t *testing.T) {
 	})
 }
 
+// TestStick takes releases from files that somebody copied to the board: no server is asked, and what is not for it is refused.
+func TestStick(t *testing.T) {
+	eachWord(t, func(t *testing.T, word string) {
+		r := newSignedRepo(t)
+		old := map[string]string{"app.py": runs("1.0"), "same.py": strings.Repeat("same = 1\n", 100)}
+		now := with(old, map[string]string{"app.py": runs("1.1")})
+		r.add("app", "1.0", old)
+		r.add("other", "1.0", old)
+		b := newBoard(t, word)
+		r.follow(b, "")
+		put := func(bundle string) {
+			data, err := os.ReadFile(filepath.Join(r.dir, "bundles", bundle))
+			must(t, err)
+			b.write("stick.bundle", string(data))
+		}
+		b.write("main.py", "import moult\nmoult.listener = None\nprint('went', moult.update('app', bundle='stick.bundle'))\n")
+		put("other/stable.bundle")
+		if end, out := b.start(); end != crashed || !strings.Contains(out, "wrong-module: ") {
+			t.Errorf("another module's: status %d\n%s", end, out)
+		}
+		put("app/stable.bundle")
+		if end, out := b.start(); end != wasReset {
+			t.Errorf("an install: status %d\n%s", end, out)
+		}
+		b.wantTree("app/main", with(old, map[string]string{".version": "1.0"}))
+		r.add("app", "1.1", now)
+		put("app/stable/1.0.bundle")
+		if end, out := b.start(); end != wasReset {
+			t.Errorf("an update: status %d\n%s", end, out)
+		}
+		b.wantTree("app/main", with(now, map[string]string{".version": "1.1"}))
+		b.write("app/main/same.py", "altered")
+		r.add("app", "1.2", with(old, map[string]string{"app.py": runs("1.2")}))
+		put("app/stable/1.1.bundle")
+		if end, out := b.start(); end != crashed || !strings.Contains(out, "missing: ") {
+			t.Errorf("a delta to what the board has altered: status %d\n%s", end, out)
+		}
+		b.wantTree("app/main", with(now, map[string]string{".version": "1.1", "same.py": "altered"}))
+		if got := b.tree(""); got["stick.bundle"] == "" || len(b.tree(".moult/download")) > 0 {
+			t.Error("want the stick's file as it was, and nothing left of it")
+		}
+		b.write("main.py", "import moult\nmoult.update(bundle='stick.bundle')\n")
+		if end, out := b.start(); end != crashed || !strings.Contains(out, "got a bundle and no module") {
+			t.Errorf("no module: status %d\n%s", end, out)
+		}
+		if asked, _, _ := r.requests(); len(asked) > 0 {
+			t.Errorf("asked for %q, want nothing", asked)
+		}
+	})
+}
+
 // TestSignedCut cuts the bundle's download at each fifth of it: the board goes on where it was cut.
 func TestSignedCut(t *testing.T) {
 	eachWord(t, func(t *testing.T, word string) {

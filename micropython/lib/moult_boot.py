@@ -139,9 +139,7 @@ def start(updater="moult", alarm=True):
             if load(module).get("step"):
                 from moult_slots import start
 
-                within = start()
-                if within and alarm:
-                    set_alarm(within)
+                start(alarm)
                 break
     except Exception as e:  # whatever it is, the board must boot
         try:
@@ -156,27 +154,3 @@ def start(updater="moult", alarm=True):
         sys.modules.pop("moult_boot", None)  # the package has its own, of its own version
     sys.modules.pop("moult_slots", None)
     sys.modules.pop("moult_journal", None)
-
-
-def set_alarm(seconds):
-    """Resets the board after some seconds if a trial is still not confirmed, also where the new version came back to the prompt or
-    hangs in Python: the next start goes back. What hangs below Python is for the watchdog."""
-    from machine import Timer, reset
-
-    def late(_):
-        over = False
-        for module in modules():
-            state = load(module)
-            if state.get("step") == "trial":
-                over = True
-                state["starts"], state["reason"] = state["limit"], "it did not confirm itself within %ds" % state["within"]
-                save(module, state)
-        if over:
-            reset()
-
-    for number in (-1, 3, 0):  # which are virtual, or there at all, differs by port
-        try:
-            Timer(number).init(mode=Timer.ONE_SHOT, period=seconds * 1000, callback=late)
-            return
-        except (ValueError, OSError, TypeError):
-            pass

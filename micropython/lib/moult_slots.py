@@ -261,9 +261,9 @@ def recover(module, state):
             end(module, state)  # somebody removed prev: what is main stays
 
 
-def start():
-    """Recovers every module, and counts a start of what is on trial. It returns within how many seconds that must be confirmed, 0 where
-    nothing is on trial. It never raises."""
+def start(alarm):
+    """Recovers every module, and counts a start of what is on trial: alarm says whether the board is to be reset where that is not
+    confirmed in time. It never raises."""
     within = 0
     for module in modules():
         try:
@@ -279,4 +279,29 @@ def start():
                     within = min(within or state["within"], state["within"])
         except Exception as e:
             record(module, {"since": now()}, "failed", text="recover %s: %s" % (module, e))
-    return within
+    if within and alarm:
+        set_alarm(within)
+
+
+def set_alarm(seconds):
+    """Resets the board after some seconds if a trial is still not confirmed, also where the new version came back to the prompt or
+    hangs in Python: the next start goes back. What hangs below Python is for the watchdog."""
+    from machine import Timer, reset
+
+    def late(_):
+        over = False
+        for module in modules():
+            state = load(module)
+            if state.get("step") == "trial":
+                over = True
+                state["starts"], state["reason"] = state["limit"], "it did not confirm itself within %ds" % state["within"]
+                save(module, state)
+        if over:
+            reset()
+
+    for number in (-1, 3, 0):  # which are virtual, or there at all, differs by port
+        try:
+            Timer(number).init(mode=Timer.ONE_SHOT, period=seconds * 1000, callback=late)
+            return
+        except (ValueError, OSError, TypeError):
+            pass

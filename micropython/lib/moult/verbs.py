@@ -67,6 +67,8 @@ def check(name=None):
 def update(name=None, to="", bundle=""):
     """Updates one module or all, now; a version that is named is taken even where it was rolled back. bundle is a file to take a signed
     release of the module from, as one that was copied to the board. After a change the board restarts."""
+    if bundle and not name:
+        raise boot.Error("update: got a bundle and no module, want both")
     return drive(board().round([name] if name else None, to, bundle))
 
 
