@@ -201,6 +201,7 @@ function moduleOf(file, node, modules) {
 function shorten(texts, stay) {
   const files = Object.entries(texts).map(([name, text]) => new File(name, text));
   const modules = new Map(files.map((f) => [f.module, f]));
+  const shared = new Set(); // attributes of what the files at the root have, which may stand beside the package of another release
   const strings = new Set(), keywords = new Set(), attributes = new Set();
   for (const f of files) {
     resolve(f);
@@ -216,7 +217,10 @@ function shorten(texts, stay) {
       }
       for (const v of bound(f, n)) {
         const owner = v.name === "PropertyName" ? "attribute" : f.scopeOf(v);
-        if (owner === "attribute" || (owner && owner.name === "ClassDefinition")) attributes.add(f.of(v));
+        if (owner === "attribute" || (owner && owner.name === "ClassDefinition")) {
+          attributes.add(f.of(v));
+          if (stay.includes(f.module)) shared.add(f.of(v));
+        }
         else if (owner === null) {
           const old = f.globals.get(f.of(v)) || { stays: false };
           const plain = n.name === "ImportStatement" && !imports(f, n).module && !imports(f, n).names.some((x) => x.as && x.as.from === v.from);
@@ -234,7 +238,7 @@ function shorten(texts, stay) {
   const uses = new Map();
   for (const f of files) for (const n of walk(f.tree)) if (n.name === "PropertyName") uses.set(f.of(n), (uses.get(f.of(n)) || 0) + 1);
   for (const name of [...attributes].sort((a, b) => (uses.get(b) || 0) - (uses.get(a) || 0) || (a < b ? -1 : 1))) {
-    if (fixed(name) || FOREIGN.has(name)) continue;
+    if (fixed(name) || FOREIGN.has(name) || shared.has(name)) continue;
     while (next < POOL.length && (attributes.has(POOL[next]) || uses.has(POOL[next]))) next++;
     attributeAs.set(name, next < POOL.length ? POOL[next++] : "a" + (next++ - POOL.length).toString(36));
   }
