@@ -20,7 +20,7 @@ func directBoard(t *testing.T, word string, kind forge.Kind, more string) (*boar
 	f := sourcetest.NewForge(t, kind, false)
 	b := newBoard(t, word)
 	b.write("boot.py", "import moult_boot\nmoult_boot.start()\n")
-	b.write("main.py", "import moult.http\nmoult.http.TIMEOUT = 300\nmoult.run()\ntry:\n    import app.main.app\nexcept ImportError:\n    print('nothing to run')\n")
+	b.write("main.py", "import moult.http\nmoult.http.PATIENCE = 300\nmoult.run()\ntry:\n    import app.main.app\nexcept ImportError:\n    print('nothing to run')\n")
 	b.write("config/moult.json", fmt.Sprintf(`{"modules": {"app": {"url": "%s/owner/app", "forge": "%s"%s}}}`, f.URL, kind, more))
 	return b, f
 }
@@ -103,7 +103,7 @@ func TestDirectFaults(t *testing.T) {
 		{"a web page", nil, sourcetest.WebPage(), "captive portal"},
 		{"a redirect to a stranger", nil, nil, "captive portal"},
 		{"redirects without end", isArchive, sourcetest.RedirectLoop(), "more than 5 redirects"},
-		{"no answer", nil, sourcetest.Silent(-1), "the server says nothing"},
+		{"no answer", nil, sourcetest.Silent(-1), "the server is too slow"},
 		{"404 for the archive", isArchive, sourcetest.Status(404), "got status 404"},
 		{"500 for the archive", isArchive, sourcetest.Status(502), "got status 502"},
 		{"a web page for the archive", isArchive, sourcetest.WebPage(), "captive portal"},
@@ -113,8 +113,8 @@ func TestDirectFaults(t *testing.T) {
 		{"an archive cut at its end", isArchive, sourcetest.Shorten(4), "the archive is broken or cut"},
 		{"an archive cut before its end", isArchive, sourcetest.Shorten(60), "the archive is broken or cut"},
 		{"a longer one announced", isArchive, sourcetest.WrongLength(9), "the body was cut"},
-		{"silence within the archive", isArchive, sourcetest.Silent(100), "the server says nothing"},
-		{"silence after the head", isArchive, sourcetest.Silent(0), "the server says nothing"},
+		{"silence within the archive", isArchive, sourcetest.Silent(100), "the server is too slow"},
+		{"silence after the head", isArchive, sourcetest.Silent(0), "the server is too slow"},
 	}
 	eachWord(t, func(t *testing.T, word string) {
 		b, f := directBoard(t, word, forge.GitHub, "")

@@ -24,7 +24,7 @@ class Source:
         try:
             return self._forge().latest(channel, memo)
         finally:
-            moult.forget("github", "version")
+            moult.forget("github", "quote", "version")
 
     def named(self, version):
         """A forge is asked for a release by its name alone."""
@@ -32,7 +32,7 @@ class Source:
     def stage(self, version, memo, place):
         """Stages a release into a slot; a generator of waits. It returns the number of files and their bytes."""
         response = self._forge().fetch(version)
-        moult.forget("github", "version")
+        moult.forget("github", "quote", "version")
         m, core, told = self.m, self.core, 0
         try:
             work = moult.archive.unpack(response, m["dir"], place, (m["name"], version, self.url))
@@ -41,7 +41,7 @@ class Source:
                     yield next(work)
                 except StopIteration as e:
                     core.meter[1] = response.received
-                    return e.value.count, e.value.bytes
+                    return e.value
                 if core.feed:
                     core.feed()
                 if response.received - told >= 16384:

@@ -1,14 +1,9 @@
 """Releases of GitHub, GitHub Enterprise, Gitea and Forgejo, asked directly. Without a token a check at GitHub is the redirect of
 releases/latest, which costs nothing of the API's 60 requests an hour."""
 
-from moult.http import Error, NetworkError, StatusError, join, request, split
+from moult.http import Error, NetworkError, StatusError, request, split
+from moult.quote import quote, unquote
 from moult.version import newest
-
-_GITEA = ("codeberg.org", "gitea.com", "demo.gitea.com", "code.forgejo.org", "git.disroot.org")
-
-
-class NoRelease(Error):
-    """The repository has nothing for the channel."""
 
 
 class Source:
@@ -16,63 +11,75 @@ class Source:
 
     def __init__(self, m, config, feed=None, meter=None):
         scheme, host, path = split(m["url"])
-        host = {"www.github.com": "github.com"}.get(host.lower(), host.lower())
-        path = path.strip("/")
-        self.path = path[:-4] if path.endswith(".git") else path
-        if self.path.count("/") < 1:
+        host, path = host.lower(), path.strip("/")
+        if host == "www.github.com":
+            host = "github.com"
+        if path[-4:] == ".git":
+            path = path[:-4]
+        if "/" not in path:
             raise Error("url %s: got the path %s, want owner/name" % (m["url"], path))
-        self.base, self.host, self.feed, self.meter, self.token = "%s://%s" % (scheme, host), host, feed, meter, ""
-        if not m.get("forge"):
-            m["forge"] = "github" if host == "github.com" else "gitea" if host in _GITEA else self._detect()
-        self.forge = m["forge"]
-        if self.forge not in ("github", "gitea"):
-            raise Error("forge: got %r, want github or gitea: a board reads no others directly" % self.forge)
-        self.token = m["token"] or config[self.forge].get("token", "")
-        if self.forge == "gitea":
-            root, _, name = self.path.rpartition("/")
-            root, _, owner = root.rpartition("/")
-            self.api = "%s/%sapi/v1/repos/%s/%s" % (self.base, root + "/" if root else "", owner, name)
+        self.feed, self.meter, self.token = feed, meter, ""
+        base = self.base = scheme + "://" + host + "/"
+        self.page = base + path
+        forge = m.get("forge")
+        if not forge:
+            forge = "github" if host == "github.com" else "gitea"
+            if host not in ("github.com", "codeberg.org", "gitea.com", "demo.gitea.com", "code.forgejo.org", "git.disroot.org"):
+                r = self.ask(base + "api/v1/version", (200, 401, 403, 404))  # nobody said what the host is
+                r.close()
+                if r.status == 404 or "html" in r.headers.get("content-type", ""):
+                    forge = "github"
+            m["forge"] = forge
+        if forge not in ("github", "gitea"):
+            raise Error("forge: got %r, want github or gitea: a board reads no others directly" % forge)
+        self.token = m["token"] or config[forge].get("token", "")
+        self.gitea = forge == "gitea"
+        if self.gitea:
+            *root, owner, name = path.rsplit("/", 2)
+            self.api = base + "/".join(root + ["api/v1/repos", owner, name])
         else:
-            api = config["github"].get("api") or ("https://api.github.com" if host == "github.com" else self.base + "/api/v3")
-            self.api = "%s/repos/%s" % (api.rstrip("/"), self.path)
+            api = config["github"].get("api") or ("https://api.github.com" if host == "github.com" else base + "api/v3")
+            self.api = api.rstrip("/") + "/repos/" + path
 
-    def _detect(self):
-        """Asks the host what it is, where nobody said so."""
-        r = request(self.base + "/api/v1/version", also=(401, 403, 404), html=True, feed=self.feed, meter=self.meter)
-        r.close()
-        return "github" if r.status == 404 or "html" in r.headers.get("content-type", "") else "gitea"
-
-    def _ask(self, url, also=(), **more):
-        access = None
+    def ask(self, url, also=(), headers=()):
+        """Makes a request, whose token, if there is one, goes to the API alone."""
+        headers = list(headers)
         if self.token:
-            access = (split(self.api)[1], ("token " if self.forge == "gitea" else "Bearer ") + self.token)
-        return request(url, access=access, feed=self.feed, also=also, meter=self.meter, **more)
+            headers.append(("Authorization", ("token " if self.gitea else "Bearer ") + self.token))
+        try:
+            return request(url, headers, also, self.feed, self.meter)
+        except StatusError as e:
+            if e.status == 404:
+                e.hint = "check the url; a private repository needs a token"
+            elif e.status == 401:
+                e.hint = "check the token"
+            elif e.status == 429 or e.status == 403 and e.headers.get("x-ratelimit-remaining") == "0":
+                e.hint, e.transient = "asked too often from this address; a token raises the limit", True
+            raise
 
     def latest(self, channel, memo=None):
         """Returns the version of the newest release that a channel allows, and a memo for the next time."""
         if channel == "stable":
-            if self.forge == "github" and not self.token:
-                version = self._redirect()
-                if newest(channel, [(version, False)]):
-                    return version, None
+            if self.token or self.gitea:
+                found = self.last(memo)
             else:
-                found = self._newest(channel, memo)
-                if found:
-                    return found
-        size = "?per_page=30" if self.forge == "github" else "?draft=false&limit=30"
-        r = self._ask(self.api + "/releases" + size)
+                version = self.redirect()
+                found = newest(channel, [(version, False)]) and (version, None)
+            if found:
+                return found
+        r = self.ask(self.api + ("/releases?draft=false&limit=30" if self.gitea else "/releases?per_page=30"))
         try:
             version = newest(channel, releases(r))
         finally:
             r.close()
         if version is None:
-            raise NoRelease("%s/%s: got no release on the channel %s" % (self.base, self.path, channel), "publish one, or choose another channel")
+            raise Error("%s: got no release on the channel %s" % (self.page, channel), "publish one, or choose another channel")
         return version, None
 
-    def _newest(self, channel, memo):
-        headers = [("If-None-Match", memo[0])] if memo else []
+    def last(self, memo):
+        """Asks the API for the latest release; None where there is none, or one that is no version of the channel stable."""
         try:
-            r = self._ask(self.api + "/releases/latest", (304,), headers=headers)
+            r = self.ask(self.api + "/releases/latest", (304,), [("If-None-Match", memo[0])] if memo else ())
         except StatusError as e:
             if e.status != 404:
                 raise
@@ -80,28 +87,25 @@ class Source:
         try:
             if r.status == 304:
                 return memo[1], memo
-            version, etag = newest(channel, releases(r)), r.headers.get("etag")
+            version, etag = newest("stable", releases(r)), r.headers.get("etag")
+            return version and (version, etag and [etag, version])
         finally:
             r.close()
-        return (version, [etag, version] if etag else None) if version else None
 
-    def _redirect(self):
+    def redirect(self):
         """Reads the latest tag from where the page of the latest release leads."""
-        url = "%s/%s/releases/latest" % (self.base, self.path)
+        url = self.page + "/releases/latest"
         for _ in range(5):
-            r = self._ask(url, method="HEAD", follow=False)
+            r = self.ask(url, (200, 301, 302, 303, 307, 308))
             r.close()
-            to = r.headers.get("location")
-            if not to:
-                raise NetworkError("%s: got no redirect to the latest release" % url, "a captive portal answered, or the host is no GitHub")
-            to = join(url, to)
-            if not to.startswith(self.base + "/"):
-                raise NetworkError("%s: got a redirect to %s, want one on %s" % (url, to[:200], self.host), "a captive portal may have answered")
-            parts = to[len(self.base) + 1 :].split("/", 4)
-            if len(parts) == 5 and parts[2:4] == ["releases", "tag"] and parts[4]:
+            to = r.headers.get("location") or ""
+            if not to.startswith(self.base):
+                raise NetworkError("%s: got %s, want a redirect to the latest release" % (url, to[:200] or "a page"), "a captive portal answered, or the host is no GitHub")
+            parts = to[len(self.base) :].split("/", 4)
+            if parts[2:4] == ["releases", "tag"] and parts[4:] > [""]:
                 return unquote(parts[4])
-            if len(parts) == 3 and parts[2] == "releases":
-                raise NoRelease("%s: got no release" % url, "publish one")
+            if parts[2:] == ["releases"]:
+                raise Error("%s: got no release" % url, "publish one")
             if parts[0] == "login":
                 raise Error("%s: got a redirect to the login page" % url, "the server shows nothing to strangers: set github.token")
             url = to  # the repository was renamed
@@ -110,73 +114,38 @@ class Source:
     def fetch(self, version):
         """Returns the response whose body is the release's .tar.gz."""
         tag = quote(version)
-        if self.forge == "gitea":
-            return self._ask("%s/archive/%s.tar.gz" % (self.api, tag))
+        if self.gitea:
+            return self.ask("%s/archive/%s.tar.gz" % (self.api, tag))
         if self.token:
-            return self._ask("%s/tarball/refs/tags/%s" % (self.api, tag))
-        return self._ask("%s/%s/archive/refs/tags/%s.tar.gz" % (self.base, self.path, tag))
+            return self.ask("%s/tarball/refs/tags/%s" % (self.api, tag))
+        return self.ask("%s/archive/refs/tags/%s.tar.gz" % (self.page, tag))
 
 
 def releases(body):
     """Yields the tag of each published release in a list or single one of the API's JSON, and whether it is a pre-release, without
-    holding more than a few hundred bytes. Within a text JSON has no quote without a backslash before it, so that a key in quotes
-    is a key."""
-    tag, draft, pre = None, False, False
-    for key, value in _values(body, (b'"tag_name":', b'"draft":', b'"prerelease":')):
-        if key == b'"tag_name":':
-            if tag and not draft:
-                yield tag, pre
-            tag, draft, pre = (None if value == "null" else value), False, False
-        elif key == b'"draft":':
-            draft = value == "true"
-        else:
-            pre = value == "true"
+    holding more than a kilobyte. Within a text JSON has no quote without a backslash before it, so that what stands between a quote
+    and '":' is a key: each part between two '":' begins with a key's value, and ends with the next key."""
+    key = rest = tag = b""
+    draft = pre = False
+    data, n = bytearray(512), 1
+    while n:
+        n = body.readinto(data)
+        parts = (rest + data[:n]).split(b'":')
+        rest = parts.pop() if n else b""
+        for part in parts:
+            value = part.lstrip()
+            if key == b"tag_name":
+                if tag and not draft:
+                    yield tag.decode(), pre
+                text = value.split(b'"', 2)
+                tag = text[1] if len(text) > 2 and not text[0] and b"\\" not in text[1] else b""
+                draft = pre = False
+            elif key == b"draft":
+                draft = value[:4] == b"true"
+            elif key == b"prerelease":
+                pre = value[:4] == b"true"
+            key = part[part.rfind(b'"') + 1 :]
+        if len(rest) > 700:  # a long text: a tag has at most 255 bytes, and the next key may have begun
+            rest = rest[:320] + b" " + rest[-32:]
     if tag and not draft:
-        yield tag, pre
-
-
-def _values(body, keys):
-    """Yields keys with what follows each, a text or a word, as they stand in a JSON document."""
-    window, chunk = b"", bytearray(256)
-    view, more = memoryview(chunk), True
-    while more:
-        n = body.readinto(chunk)
-        more = n > 0
-        window += view[:n]
-        while True:
-            at, key = -1, None
-            for k in keys:
-                i = window.find(k)
-                if i >= 0 and (at < 0 or i < at):
-                    at, key = i, k
-            if at < 0 or more and len(window) - at < 320:  # a tag has at most 255 bytes
-                break
-            rest = window[at + len(key) : at + len(key) + 300].lstrip()
-            if rest[:1] == b'"':
-                value = rest[1 : rest.find(b'"', 1)]
-                if rest.find(b'"', 1) < 0 or b"\\" in value:
-                    value = b""  # no tag that a board can take
-            else:
-                value = rest[:5] if rest[:5] == b"false" else rest[:4]
-            window = window[at + len(key) :]
-            yield key, value.decode()
-        if len(window) > 640 or not more:
-            window = window[-16:] if at < 0 else window
-
-
-_PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/"
-
-
-def quote(text):
-    """Escapes a tag for a URL; its slashes stay."""
-    return "".join(chr(b) if chr(b) in _PLAIN else "%%%02X" % b for b in text.encode())
-
-
-def unquote(text):
-    if "%" not in text:
-        return text
-    parts = text.encode().split(b"%")
-    try:
-        return (parts[0] + b"".join(bytes([int(p[:2], 16)]) + p[2:] for p in parts[1:])).decode()
-    except ValueError:
-        raise Error("got the tag %s, which is none" % text)
+        yield tag.decode(), pre

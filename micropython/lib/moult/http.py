@@ -1,19 +1,17 @@
-"""One HTTP request at a time, in constant memory: the body is read through one buffer, as it comes. HTTP/1.0, so that bodies are not
+"""One HTTP request at a time, in constant memory: what is read goes straight into the caller's buffer. HTTP/1.0, so that bodies are not
 chunked. TLS is verified always; a token goes to its own host alone."""
 
-import io
-import select
 import socket
 import time
 
+from micropython import const
 from moult_boot import Error
 
-TIMEOUT = 15000  # ms without a byte, until a server is given up
-PATIENCE = 60000  # ms for LEAST bytes of an answer: one that trickles is given up
-LEAST = 1024
-CA = "config/ca.pem"  # whom to trust; PEM, one certificate or several
-_HEAD = 32768  # bytes of headers: GitHub sends 5 KB
-_LINE = 1024  # bytes of a header that are looked at
+PATIENCE = 30000  # ms for _LEAST bytes: a server that is silent or trickles is given up
+_LEAST = const(512)
+_TIMEOUT = const(15)  # seconds until a connection is there
+_HEAD = const(32768)  # bytes of headers: GitHub sends 5 KB
+_LINE = const(1024)  # bytes of a header that are looked at
 
 
 class NetworkError(Error):
@@ -23,11 +21,7 @@ class NetworkError(Error):
 
 
 class StatusError(Error):
-    """The server answered with another status than was wanted."""
-
-    def __init__(self, text, hint, status, transient):
-        super().__init__(text, hint)
-        self.status, self.transient = status, transient
+    """The server answered with another status than was wanted: that, and the headers, are in it."""
 
 
 def split(url):
@@ -35,211 +29,136 @@ def split(url):
     scheme, _, rest = url.partition("://")
     host, _, path = rest.partition("/")
     if scheme not in ("http", "https") or not host or "@" in host or " " in url:
-        raise Error("got the url %s, want one such as https://github.com/owner/name" % (url if "@" not in host else "with a password"))
+        raise Error("got the url %s, want http(s)://host/path" % (url if "@" not in host else "with a password"))
     return scheme, host, "/" + path
 
 
-def is_local(host):
-    return host.split(":")[0] in ("127.0.0.1", "localhost")
-
-
-def connect(host, secure, port, ca=CA):
-    """Opens a connection that does not block. host may have a port of its own."""
-    name, _, own = host.partition(":")
+def connect(host, port, name):
+    """Opens a connection. host may have a port of its own; name is the file of whom to trust, "" for no TLS."""
+    sock = None
     try:
-        address = socket.getaddrinfo(name, int(own or port), 0, socket.SOCK_STREAM)[0][-1]
+        host, _, own = host.partition(":")
         sock = socket.socket()
-    except (OSError, IndexError) as e:
-        raise NetworkError("find %s: %s" % (name, e), "is the network there, and its name server?")
-    try:
-        sock.settimeout(TIMEOUT / 1000)
-        sock.connect(address)
-        if secure:
+        sock.settimeout(_TIMEOUT)
+        sock.connect(socket.getaddrinfo(host, int(own or port))[0][-1])
+        if name:
             from moult.tls import wrap
 
-            sock = wrap(sock, name, ca)
-        sock.setblocking(False)
+            sock = wrap(sock, host, name)
         return sock
-    except Error:
-        sock.close()
-        raise
-    except (OSError, ValueError) as e:
-        sock.close()
-        hint = "%s must have the authority that signed its certificate, and the clock must be right" % ca if secure else ""
-        raise NetworkError("connect to %s: %s" % (host, e), hint)
+    except Exception as e:
+        if sock:
+            sock.close()
+        raise e if isinstance(e, Error) else NetworkError("connect to %s:%s: %s" % (host, own or port, e))
 
 
-class Stream(io.IOBase):
-    """A connection that is read through one buffer. feed is called while it waits, so that a watchdog is content."""
+class Response:
+    """An answer: its status, the headers that matter, and its body. left is how much of that is to come, None where nobody knows; received,
+    what came in all. It must be closed. feed is called while it waits, so that a watchdog is content."""
 
-    def __init__(self, sock, feed=None, size=512):
-        self.sock, self.feed = sock, feed
-        self.buffer = memoryview(bytearray(size))
-        self.start = self.end = self.received = 0
-        self.poller = select.poll()
-        self.poller.register(sock, select.POLLIN)
+    def __init__(self, sock, feed, text):
+        """Sends the text of a request, and reads the head of the answer."""
+        self.sock, self.feed, self.close = sock, feed, sock.close
+        self.status = self.received = 0
+        self.headers = {}
+        self.mark = time.ticks_ms(), 0  # since when _LEAST bytes are waited for, and what had come then
+        self.wait(sock.write, text)
+        sock.setblocking(False)
+        line = b""
+        while True:
+            part = self.wait(sock.readline, 256)
+            self.received += len(part)
+            if not part or self.received > _HEAD or not self.status and not (part[:7] == b"HTTP/1." and part[9:12].isdigit()):
+                raise NetworkError("got no whole head of HTTP")
+            line = (line + part)[:_LINE]
+            if part[-1] != 10:
+                continue  # more of a long line
+            key, _, value = line.strip().partition(b":")
+            line = b""
+            if not self.status:
+                self.status = int(key[9:12])
+            elif not key:
+                break
+            elif key.lower() in b"location etag content-length content-type content-range transfer-encoding x-ratelimit-remaining":
+                self.headers[key.lower().decode()] = value.strip().decode()
+        if "chunked" in self.headers.get("transfer-encoding", ""):
+            raise Error("got a chunked answer: a proxy must speak HTTP/1.0")
+        size = self.headers.get("content-length", "")
+        self.left = int(size) if size.isdigit() else None
 
-    def fill(self, wait=True):
-        """Reads what has come; returns the number of bytes, 0 at the end of the connection, None where it does not wait and nothing came."""
-        deadline = time.ticks_add(time.ticks_ms(), TIMEOUT)
+    def wait(self, call, data):
+        """Returns what a call of the socket gives, once it gives something."""
         while True:
             try:
-                n = self.sock.readinto(self.buffer)
+                n = call(data)
             except OSError as e:
                 raise NetworkError("the connection broke: %s" % e)
             if n is not None:
-                self.start, self.end = 0, n
-                self.received += n
                 return n
-            if not wait:
-                return None
+            now = time.ticks_ms()
+            if time.ticks_diff(now, self.mark[0]) > PATIENCE:
+                n = self.received - self.mark[1]
+                if n < _LEAST:
+                    raise NetworkError("the server is too slow: %d bytes in %d ms" % (n, PATIENCE))
+                self.mark = now, self.received
             if self.feed:
                 self.feed()
-            left = time.ticks_diff(deadline, time.ticks_ms())
-            if left <= 0:
-                raise NetworkError("the server says nothing for %d s" % (TIMEOUT // 1000))
-            self.poller.poll(min(left, 500))
+            time.sleep_ms(5)
 
-    def line(self):
-        """Returns a line of the head without its end, cut where it is very long."""
-        out = b""
-        while True:
-            if self.start == self.end and not self.fill():
-                raise NetworkError("the connection ended within the head of the answer")
-            part = bytes(self.buffer[self.start : self.end])
-            end = part.find(b"\n") + 1
-            self.start += end or len(part)
-            out = (out + (part[:end] if end else part))[:_LINE]
-            if end:
-                return out.decode().strip()
-
-    def send(self, data):
-        """Sends all of it."""
-        data = memoryview(data)
-        deadline = time.ticks_add(time.ticks_ms(), TIMEOUT)
-        while len(data):
-            try:
-                n = self.sock.write(data)
-            except OSError as e:
-                raise NetworkError("the connection broke: %s" % e)
-            data = data[n or 0 :]
-            if len(data):
-                if time.ticks_diff(deadline, time.ticks_ms()) <= 0:
-                    raise NetworkError("the server takes nothing for %d s" % (TIMEOUT // 1000))
-                time.sleep_ms(10)
-
-    def close(self):
-        self.sock.close()
-
-
-class Response(Stream):
-    """An answer: its status, the headers that matter, and its body as a stream. It must be closed."""
-
-    before = 0  # bytes that had come at the time since
-
-    def fill(self, wait=True):
-        """Reads what has come, which must be more than a trickle."""
-        n = Stream.fill(self, wait)
-        if time.ticks_diff(time.ticks_ms(), self.since) > PATIENCE:
-            if self.received - self.before < LEAST:
-                raise NetworkError("the server is too slow: got %d bytes in %d s" % (self.received - self.before, PATIENCE // 1000))
-            self.since, self.before = time.ticks_ms(), self.received
-        return n
-
-    def head(self):
-        self.since = time.ticks_ms()
-        line = self.line().split(" ", 2)
-        if len(line) < 2 or not line[0].startswith("HTTP/1.") or not line[1].isdigit():
-            raise NetworkError("got an answer that is no HTTP", "another than the forge may have answered")
-        self.status, self.headers, size = int(line[1]), {}, 0
-        while True:
-            line = self.line()
-            size += len(line)
-            if not line:
-                break
-            if size > _HEAD:
-                raise NetworkError("got headers of more than %d bytes" % _HEAD)
-            key, _, value = line.partition(":")
-            key = key.lower()
-            if key in ("location", "etag", "content-length", "content-type", "transfer-encoding", "x-ratelimit-remaining", "content-range"):
-                self.headers[key] = value.strip()
-        if self.headers.get("transfer-encoding", "identity") != "identity":
-            raise Error("got a chunked answer to HTTP/1.0", "a proxy stands between; it must speak HTTP/1.0")
-        length = self.headers.get("content-length", "")
-        self.left = int(length) if length.isdigit() else None
-
-    def readinto(self, into):
+    def readinto(self, data):
         """Reads some of the body, 0 bytes at its end. A body that ends early is an error."""
         if self.left == 0:
             return 0
-        if self.start == self.end and not self.fill():
-            if self.left:
+        if self.left:
+            data = memoryview(data)[: self.left]
+        n = self.wait(self.sock.readinto, data)
+        self.received += n
+        if self.left:
+            if not n:
                 raise NetworkError("the body was cut: %d bytes are missing" % self.left)
-            return 0
-        n = min(len(into), self.end - self.start)
-        if self.left is not None:
-            n = min(n, self.left)
             self.left -= n
-        into[:n] = self.buffer[self.start : self.start + n]
-        self.start += n
         return n
 
 
-def request(url, method="GET", headers=(), access=None, feed=None, follow=True, also=(), html=False, meter=None, signed=False):
-    """Makes a request and returns the Response, whose status is 200 or one of also, or a redirect where follow is false.
-    access is a host with its value of Authorization; meter is a list that counts requests; signed, that what comes is proven, and needs no TLS."""
+def request(url, headers=(), also=(), feed=None, meter=None, signed=False):
+    """Makes a request and returns the Response, whose status is one of also, or 200 after redirects and with what is no web page. meter is
+    a list that counts requests; signed says that what comes is proven, and needs no TLS."""
+    first = None
     for _ in range(6):
         scheme, host, path = split(url)
-        if scheme == "http" and not signed and not is_local(host):
-            raise Error("got the url %s, want https" % url, "code that runs must come over https, or signed")
-        if meter is not None:
+        first = first or host
+        secure = scheme == "https"
+        if not (secure or signed or host.split(":")[0] in ("127.0.0.1", "localhost")):
+            raise Error("got the url %s, want https, or a signed repository" % url)
+        if meter:
             meter[0] += 1
         if feed:
             feed()
-        response = Response(connect(host, scheme == "https", 443 if scheme == "https" else 80), feed)
+        text = "GET %s HTTP/1.0\r\nHost: %s\r\nUser-Agent: moult\r\n" % (path, host)
+        for header in headers:
+            if host == first or header[0] != "Authorization":
+                text += "%s: %s\r\n" % header
+        sock = connect(host, 443 if secure else 80, "config/ca.pem" if secure else "")
         try:
-            lines = ["%s %s HTTP/1.0\r\nHost: %s\r\nUser-Agent: moult\r\n" % (method, path, host)]
-            for key, value in headers:
-                lines.append("%s: %s\r\n" % (key, value))
-            if access and access[0] == host:
-                lines.append("Authorization: %s\r\n" % access[1])
-            response.send(("".join(lines) + "\r\n").encode())
-            response.head()
-            status, to = response.status, response.headers.get("location")
-            if status in (301, 302, 303, 307, 308) and to:
-                if not follow:
-                    return response
-                to = join(url, to)
-                if scheme == "https" and not to.startswith("https:"):
-                    raise Error("%s: got a redirect to %s, want one that stays on https" % (url, to))
-                url = to
-                response.close()
-                continue
-            if status != 200 and status not in also:
-                raise _refused(url, response)
-            if status == 200 and not html and method == "GET" and "html" in response.headers.get("content-type", ""):
-                raise NetworkError("%s: got a web page" % url, "a login page or captive portal answered, or the host is no such forge")
-            return response
+            r = Response(sock, feed, text + "\r\n")
+            status, to = r.status, r.headers.get("location")
+            if to and "://" not in to:
+                to = r.headers["location"] = scheme + (":" if to[:2] == "//" else "://" + host) + to
+            if status in also:
+                return r
+            if status == 200:
+                if "html" in r.headers.get("content-type", ""):
+                    raise NetworkError("%s: got a web page, as of a captive portal" % url)
+                return r
+            if status // 100 != 3 or not to:
+                e = StatusError("%s: got status %d" % (url, status))
+                e.status, e.headers, e.transient = status, r.headers, status >= 500 or status == 429
+                raise e
+            if secure and to[:6] != "https:":
+                raise Error("%s: got a redirect to %s, want https" % (url, to))
+            url = to
+            sock.close()
         except BaseException:
-            response.close()
+            sock.close()
             raise
     raise Error("%s: got more than 5 redirects" % url)
-
-
-def join(url, to):
-    """Returns where a redirect leads."""
-    if "://" in to:
-        return to
-    scheme, host, _ = split(url)
-    return scheme + ":" + to if to.startswith("//") else "%s://%s%s" % (scheme, host, to)
-
-
-def _refused(url, response):
-    status, hint, transient = response.status, "", response.status >= 500
-    if status == 404:
-        hint = "check the url; a private repository needs a token"
-    elif status == 401:
-        hint = "check the token"
-    elif status == 429 or status == 403 and response.headers.get("x-ratelimit-remaining") == "0":
-        hint, transient = "asked too often from this address; it passes within the hour, and a token raises the limit", True
-    return StatusError("%s: got status %d" % (url, status), hint, status, transient)
