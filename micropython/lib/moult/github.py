@@ -32,7 +32,7 @@ class Source:
             m["forge"] = forge
         if forge not in ("github", "gitea"):
             raise Error("forge: got %r, want github or gitea: a board reads no others directly" % forge)
-        self.token = m["token"] or config[forge].get("token", "")
+        self.token = m.get("token") or config[forge].get("token")
         self.gitea = forge == "gitea"
         if self.gitea:
             *root, owner, name = path.rsplit("/", 2)

@@ -1,37 +1,35 @@
 """Versions compare as numbers: 1.9 < 1.10, v2 = 2.0, 2.0-rc1 < 2.0, rc2 < rc10 (SemVer 2.0.0, clause 11). A channel chooses among them."""
 
-_DIGITS = "0123456789"
-
-
-def _is_number(text):
-    return bool(text) and all(c in _DIGITS for c in text)
-
 
 def parse(text):
-    """Returns a version's numbers, without zeros at the end, and its pre-release, both lists; None for what is no version."""
-    if text[:1] in ("v", "V"):
-        text = text[1:]
+    """Returns what versions compare by: the numbers, without zeros at the end; whether it is none of a pre-release; the parts of that,
+    numbers before words. None for what is no version."""
     text = text.split("+")[0]
-    end = 0
-    while end < len(text) and text[end] in "." + _DIGITS:
+    if text[:1] in "vV":
+        text = text[1:]
+    end, numbers, parts, spaced = 0, [], [], ""
+    while text[end : end + 1] == "." or text[end : end + 1].isdigit():
         end += 1
-    numbers, pre = text[:end].split("."), text[end:]
-    if not all(numbers) or max(len(n) for n in numbers) > 18:
-        return None
-    if len(pre) > 1 and pre[0] == "-":
-        pre = pre[1:]
-    spaced = ""  # "rc10" falls into a word and a number
-    for c in pre:
-        if not (c.isalpha() or c in ".-~" + _DIGITS):
+    for part in text[:end].split("."):
+        if not 0 < len(part) < 19:
             return None
-        spaced += "." + c if c in _DIGITS and spaced[-1:].isalpha() else c
-    pre = spaced.split(".") if spaced else []
-    if not all(pre):
-        return None
-    numbers = [int(n) for n in numbers]
+        numbers.append(int(part))
+    if text[end : end + 1] == "-" and text[end + 1 :]:
+        end += 1
+    for c in text[end:]:  # "rc10" falls into a word and a number
+        if c.isdigit():
+            if spaced[-1:].isalpha():
+                spaced += "."
+        elif not (c.isalpha() or c in ".-~"):
+            return None
+        spaced += c
+    for part in spaced.split(".") if spaced else ():
+        if not part:
+            return None
+        parts.append((0, int(part)) if part.isdigit() else (1, part))
     while numbers and not numbers[-1]:
         numbers.pop()
-    return numbers, pre
+    return numbers, not parts, parts
 
 
 def compare(a, b):
@@ -39,69 +37,51 @@ def compare(a, b):
     if a == b:
         return 0
     a, b = parse(a), parse(b)
-    if not a or not b:
-        return None
-    if a[0] != b[0]:
-        return -1 if a[0] < b[0] else 1
-    a, b = a[1], b[1]
-    if not a or not b:  # none comes after any
-        return bool(b) - bool(a)
-    a, b = [_part(p) for p in a], [_part(p) for p in b]
-    return (a > b) - (a < b)
-
-
-def _part(text):
-    """Numbers come before words."""
-    return (0, int(text), "") if _is_number(text) else (1, 0, text)
-
-
-def is_prerelease(text):
-    v = parse(text)
-    return bool(v and v[1])
+    return (a > b) - (a < b) if a and b else None
 
 
 def terms(channel):
     """Reads a version constraint such as "~> 1.2" or ">= 1.4, < 2": operators and versions; None for what is none."""
     out = []
     for term in channel.split(","):
-        term, op = term.strip(), "="
-        for known in ("!=", ">=", "<=", "~>", "=", ">", "<"):
-            if term.startswith(known):
-                op, term = known, term[len(known) :].strip()
-                break
-        if not parse(term):
+        term = term.strip()
+        version = term.lstrip("!<=>~")
+        op, version = term[: len(term) - len(version)] or "=", version.strip()
+        if op not in ("=", "!=", ">", "<", ">=", "<=", "~>") or not parse(version):
             return None
-        out.append((op, term))
+        out.append((op, version))
     return out
 
 
 def allows(channel, version, prerelease=False):
     """Reports whether a channel offers a release. A constraint offers a pre-release only where it names one of the same numbers."""
+    v = parse(version)
     if channel == "beta":
         return True
     if channel == "stable":
-        return not prerelease and not is_prerelease(version)
-    return bool(parse(version)) and all(_fits(op, limit, version) for op, limit in terms(channel))
-
-
-def _fits(op, limit, version):
-    order = compare(version, limit)
-    if op == "=":
-        return order == 0
-    if op == "!=":
-        return order != 0
-    v, bound = parse(version), parse(limit)
-    if v[1] and (not bound[1] or v[0] != bound[0]):
-        return False
-    if op == "~>":  # at least that, and the parts before the last one written are the same
-        written = 0
-        for c in limit.lstrip("vV"):
-            if c not in "." + _DIGITS:
-                break
-            written += c == "."
-        same = (v[0] + [0] * written)[:written] == (bound[0] + [0] * written)[:written]
-        return order >= 0 and same and bool(v[1]) == bool(bound[1])
-    return {">": order > 0, "<": order < 0, ">=": order >= 0, "<=": order <= 0}[op]
+        return not prerelease and not (v and v[2])
+    for op, limit in terms(channel):
+        if not v:
+            return False
+        bound, dots = parse(limit), 0
+        order = (v > bound) - (v < bound)
+        if op in ("=", "!="):
+            good = (op == "=") == (order == 0)
+        elif v[2] and (bound[1] or v[0] != bound[0]):
+            good = False
+        elif op == "~>":  # at least that, and the parts before the last one written are the same
+            for c in limit[1:]:
+                if c == ".":
+                    dots += 1
+                elif not c.isdigit():
+                    break
+            zeros = [0] * dots
+            good = order >= 0 and (v[0] + zeros)[:dots] == (bound[0] + zeros)[:dots] and v[1] == bound[1]
+        else:
+            good = order == 0 and "=" in op or order == (1 if ">" in op else -1)
+        if not good:
+            return False
+    return True
 
 
 def newest(channel, releases):
@@ -109,8 +89,6 @@ def newest(channel, releases):
     first; None where there is none."""
     best = None
     for version, prerelease in releases:
-        if not allows(channel, version, prerelease):
-            continue
-        if best is None or (compare(version, best) or 0) > 0 or parse(version) and not parse(best):
+        if allows(channel, version, prerelease) and (best is None or (compare(version, best) or 0) > 0 or parse(version) and not parse(best)):
             best = version
     return best

@@ -39,7 +39,7 @@ def connect(networks):
                 wlan.disconnect()
             except OSError:
                 pass
-            wlan.connect(n["ssid"], n["password"])
+            wlan.connect(n["ssid"], n.get("password") or "")
             end = time.ticks_add(time.ticks_ms(), _PATIENCE)
             said = "no answer in %d s" % (_PATIENCE // 1000)
             while time.ticks_diff(end, time.ticks_ms()) > 0:
