@@ -49,13 +49,15 @@ func garbled(r *trusttest.Repo, name string) {
 	r.Files[name] = data
 }
 
-// flood answers a path with bytes without end, in pieces of a size and with a pause between them.
+// flood answers a path with bytes without end, or where there is a pause between them with a few seconds' worth: a board that
+// lets itself be held up by a trickle gets to its end, and fails for another reason.
 func flood(part string, size int, pause time.Duration) func(http.ResponseWriter, *http.Request) bool {
 	return func(w http.ResponseWriter, req *http.Request) bool {
 		if !strings.Contains(req.URL.Path, part) {
 			return false
 		}
-		for err := error(nil); err == nil && req.Context().Err() == nil; {
+		end := time.Now().Add(3 * time.Second)
+		for err := error(nil); err == nil && req.Context().Err() == nil && (pause == 0 || time.Now().Before(end)); {
 			_, err = w.Write(make([]byte, size))
 			w.(http.Flusher).Flush()
 			time.Sleep(pause)

@@ -258,8 +258,22 @@ func TestMQTT(t *testing.T) {
 		broker.Restart()
 		e = listen(t, broker)
 		e.wait("moult/greenhouse/status online")
-		// The earlier system's word for update; it answers before it restarts.
+		// What was rolled back is not offered; and what is offered is said again when Home Assistant starts.
 		f.Put("owner/app", release("1.1"))
+		state := b.tree(".moult/state")["app.json"]
+		b.write(".moult/state/app.json", strings.Replace(state, `"rejected": []`, `"rejected": ["1.1"]`, 1))
+		if ok, text := e.ask("check"); !ok || !strings.Contains(text, "1.1 was rolled back") {
+			t.Errorf("check: got %v %q, want it refused", ok, text)
+		}
+		b.write(".moult/state/app.json", state)
+		e.wait("moult/greenhouse/log", `"checked"`)
+		e.forget()
+		e.client.Publish("homeassistant/status", 1, false, "online")
+		e.wait("homeassistant/update/greenhouse_app/config")
+		if got := e.wait("moult/greenhouse/update/app"); !strings.Contains(got, `"latest_version": "1.0"`) {
+			t.Errorf("got %s, want 1.0 as the latest: 1.1 was rolled back", got)
+		}
+		// The earlier system's word for update; it answers before it restarts.
 		if ok, text := e.ask("atualizar"); !ok || text != "app is now 1.1" {
 			t.Errorf("atualizar: got %v %q", ok, text)
 		}
