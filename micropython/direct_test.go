@@ -118,6 +118,7 @@ func TestDirectFaults(t *testing.T) {
 	}
 	eachWord(t, func(t *testing.T, word string) {
 		b, f := directBoard(t, word, forge.GitHub, "")
+		b.readable()
 		release := func(tag string) *sourcetest.Repo {
 			return &sourcetest.Repo{Releases: []sourcetest.Release{tagged(tag, "main", map[string]string{"app.py": runs(tag), "data": strings.Repeat(tag, 500)})}}
 		}

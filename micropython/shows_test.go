@@ -210,10 +210,10 @@ func TestMQTT(t *testing.T) {
 		ended := run()
 		e.wait("moult/greenhouse/log", `"updated"`, `"1.0"`) // told now that somebody listens
 		e.wait("moult/greenhouse/status online")
-		if got := e.wait("homeassistant/update/greenhouse_app/config"); !strings.Contains(got, `"payload_install": "update app"`) {
+		if got := e.wait("homeassistant/update/greenhouse_app/config"); !strings.Contains(got, `"payload_install":"update app"`) {
 			t.Errorf("discovery: got %s", got)
 		}
-		e.wait("moult/greenhouse/update/app", `"installed_version": "1.0"`)
+		e.wait("moult/greenhouse/update/app", `"installed_version":"1.0"`)
 		e.wait("moult/greenhouse/status offline") // the round before the application takes its leave
 		for _, test := range []struct {
 			command string
@@ -270,7 +270,7 @@ func TestMQTT(t *testing.T) {
 		e.forget()
 		e.client.Publish("homeassistant/status", 1, false, "online")
 		e.wait("homeassistant/update/greenhouse_app/config")
-		if got := e.wait("moult/greenhouse/update/app"); !strings.Contains(got, `"latest_version": "1.0"`) {
+		if got := e.wait("moult/greenhouse/update/app"); !strings.Contains(got, `"latest_version":"1.0"`) {
 			t.Errorf("got %s, want 1.0 as the latest: 1.1 was rolled back", got)
 		}
 		// The earlier system's word for update; it answers before it restarts.

@@ -38,7 +38,6 @@ func TestStaticHost(t *testing.T) {
 		b := newBoard(t, word)
 		r.follow(b, "")
 		b.write("config/moult.json", strings.Replace(b.tree("config")["moult.json"], r.URL, host.URL+"/old", 1))
-		b.write("main.py", "import moult.core\nmoult.core.TRIES = 1\nimport moult\nprint('went', moult.run())\n")
 		if end, out := b.boot(); end != atPrompt || !strings.HasSuffix(out, "went True\n") {
 			t.Fatalf("status %d\n%s", end, out)
 		}

@@ -8,7 +8,9 @@ import moult_boot as boot
 
 def identifier(name):
     """Makes a name into what may stand in a topic of discovery. Two names stay two."""
-    out = "".join(c if c.isalpha() and ord(c) < 128 or c.isdigit() or c in "_-" else "_" for c in name)
+    out = ""
+    for c in name:
+        out += c if c.isalpha() or c.isdigit() or c in "_-" else "_"
     return out if out == name else "%s_%08x" % (out, crc32(name.encode()) & 0xFFFFFFFF)
 
 
@@ -16,26 +18,25 @@ def messages(agent):
     """Yields the topics and payloads that the broker keeps: of each module its state, and where to find it. A topic with a slash at its
     head is as it stands."""
     topic = agent.mqtt.topic
-    name = agent.config.get("device") or topic
-    device = identifier(name)
-    for module in agent.core.modules.values():
-        own = identifier(module["name"])
-        entity, where = device + "_" + own, "update/" + own
+    board = agent.config.get("device") or topic
+    device = identifier(board)
+    for name, module in agent.core.modules.items():
+        entity = device + "_" + identifier(name)
+        where = "update/" + identifier(name)
         installed = agent.core.installed(module)
-        latest = agent.latest.get(module["name"]) or installed
-        step = boot.load(module["name"]).get("step")
-        state = {"installed_version": installed, "latest_version": latest, "title": module["name"], "release_summary": ""}
-        state["in_progress"], state["update_percentage"] = step in ("fetching", "staged", "switching"), None
-        yield where, json.dumps(state).encode()
-        yield "/homeassistant/update/%s/config" % entity, json.dumps({
-            "name": module["name"],
-            "unique_id": entity,
-            "state_topic": topic + "/" + where,
-            "command_topic": topic + "/cmd",
-            "payload_install": "update " + module["name"],
-            "availability": [{"topic": topic + "/status", "payload_available": "online", "payload_not_available": "offline"}],
-            "qos": 1,
-            "entity_category": "config",
-            "device": {"identifiers": [device], "name": name},
-            "origin": {"name": "Moult"},
-        }).encode()
+        latest = agent.latest.get(name) or installed
+        busy = boot.load(name).get("step") in ("fetching", "staged", "switching")
+        yield where, _filled(
+            '{"installed_version":%s,"latest_version":%s,"title":%s,"release_summary":"","in_progress":%s,"update_percentage":null}',
+            (installed, latest, name, busy),
+        )
+        yield "/homeassistant/update/%s/config" % entity, _filled(
+            '{"name":%s,"unique_id":%s,"state_topic":%s,"command_topic":%s,"payload_install":%s,"availability":[{"topic":%s,"payload_available":"online",'
+            '"payload_not_available":"offline"}],"qos":1,"entity_category":"config","device":{"identifiers":[%s],"name":%s},"origin":{"name":"Moult"}}',
+            (name, entity, topic + "/" + where, topic + "/cmd", "update " + name, topic + "/status", device, board),
+        )
+
+
+def _filled(text, values):
+    """Returns a JSON text with values in its places."""
+    return (text % tuple([json.dumps(value) for value in values])).encode()

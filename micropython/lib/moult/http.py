@@ -82,7 +82,7 @@ class Response:
             elif key.lower() in b"location etag content-length content-type content-range transfer-encoding x-ratelimit-remaining":
                 self.headers[key.lower().decode()] = value.strip().decode()
         if "chunked" in self.headers.get("transfer-encoding", ""):
-            raise Error("got a chunked answer: a proxy must speak HTTP/1.0")
+            raise Error("chunked: a proxy must speak HTTP/1.0")
         size = self.headers.get("content-length", "")
         self.left = int(size) if size.isdigit() else None
 
@@ -129,7 +129,7 @@ def request(url, headers=(), also=(), feed=None, meter=None, signed=False):
         first = first or host
         secure = scheme == "https"
         if not (secure or signed or host.split(":")[0] in ("127.0.0.1", "localhost")):
-            raise Error("got the url %s, want https, or a signed repository" % url)
+            raise Error("got the url %s, want https" % url)
         if meter:
             meter[0] += 1
         if feed:
@@ -138,7 +138,7 @@ def request(url, headers=(), also=(), feed=None, meter=None, signed=False):
         for header in headers:
             if host == first or header[0] != "Authorization":
                 text += "%s: %s\r\n" % header
-        sock = connect(host, 443 if secure else 80, "config/ca.pem" if secure else "")
+        sock = connect(host, 443, "config/ca.pem") if secure else connect(host, 80, "")
         try:
             r = Response(sock, feed, text + "\r\n")
             status, to = r.status, r.headers.get("location")
@@ -148,7 +148,7 @@ def request(url, headers=(), also=(), feed=None, meter=None, signed=False):
                 return r
             if status == 200:
                 if "html" in r.headers.get("content-type", ""):
-                    raise NetworkError("%s: got a web page, as of a captive portal" % url)
+                    raise NetworkError("%s: got a page, as of a captive portal" % url)
                 return r
             if status // 100 != 3 or not to:
                 e = StatusError("%s: got status %d" % (url, status))
