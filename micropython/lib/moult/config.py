@@ -6,7 +6,7 @@ import json
 import os
 from collections import OrderedDict
 
-from moult import forget
+import moult
 from moult_boot import Error, kind
 
 
@@ -30,9 +30,7 @@ def load():
         add(c, name, given[name], "modules." + name + ".")
     names = os.listdir("config") if kind("config") else ()
     if kind("conf.json") or "_cfg.json" in "/".join(names):
-        from moult.earlier import take
-
-        take(c, names)
+        moult.earlier.take(c, names)
     if not c["modules"]:
         raise Error("config/moult.json: got no module, want at least one")
     wifi = c.get("wifi")
@@ -44,15 +42,13 @@ def load():
         need(c["repository"].get("url"), str, "repository.url")
     c["zone"] = 0
     if c["check"] or "timezone" in c:
-        from moult.times import take
-
-        take(c)
+        moult.times.take(c)
     if c["mqtt"]:
         secret(c["mqtt"], "url")
         c["mqtt"].setdefault("topic", "moult/" + c.get("device", "board"))
     secret(c["github"], "token")
     secret(c["gitea"], "token")
-    forget("earlier", "times", "comments")
+    moult.forget("earlier", "times", "comments")
     return c
 
 
@@ -74,9 +70,7 @@ def add(c, name, m, where):
     m["main"] = m["dir"] if m.get("root") else name + "/main"
     channel = m["channel"] = m.get("channel", "").strip() or "stable"
     if channel not in ("stable", "beta"):
-        from moult.version import terms
-
-        if not terms(channel):
+        if not moult.version.terms(channel):
             wrong(where + "channel", channel, '"stable", "beta" or a version constraint such as "~> 1.2"')
     secret(m, "token")
     m["keep"] = m.get("keep") or []
@@ -87,9 +81,7 @@ def add(c, name, m, where):
         keys(trial, "starts within", where)
         m["limit"], m["within"] = trial.get("starts", 3), 60
         if "within" in trial:
-            from moult.times import seconds
-
-            m["within"] = seconds(trial["within"], where + "within")
+            m["within"] = moult.times.seconds(trial["within"], where + "within")
     c["modules"][name] = m
 
 
@@ -101,9 +93,7 @@ def read(name):
         try:
             value = json.loads(text)
         except ValueError:
-            from moult.comments import without
-
-            text = without(text)
+            text = moult.comments.without(text)
             value = json.loads(text)
         if text.rstrip()[-1:] not in "}]":  # MicroPython takes what is cut for whole
             raise ValueError

@@ -1,8 +1,8 @@
 """Releases of GitHub, GitHub Enterprise, Gitea and Forgejo, asked directly. Without a token a check at GitHub is the redirect of
 releases/latest, which costs nothing of the API's 60 requests an hour."""
 
+import moult
 from moult.http import Error, NetworkError, StatusError, request, split
-from moult.quote import quote, unquote
 from moult.version import newest
 
 
@@ -103,7 +103,7 @@ class Source:
                 raise NetworkError("%s: got %s, want a redirect to the latest release" % (url, to[:200] or "a page"), "a captive portal answered, or the host is no GitHub")
             parts = to[len(self.base) :].split("/", 4)
             if parts[2:4] == ["releases", "tag"] and parts[4:] > [""]:
-                return unquote(parts[4])
+                return moult.quote.unquote(parts[4])
             if parts[2:] == ["releases"]:
                 raise Error("%s: got no release" % url, "publish one")
             if parts[0] == "login":
@@ -113,7 +113,7 @@ class Source:
 
     def fetch(self, version):
         """Returns the response whose body is the release's .tar.gz."""
-        tag = quote(version)
+        tag = moult.quote.quote(version)
         if self.gitea:
             return self.ask("%s/archive/%s.tar.gz" % (self.api, tag))
         if self.token:

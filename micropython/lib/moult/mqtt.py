@@ -6,9 +6,9 @@ import time
 from binascii import hexlify
 from hashlib import sha256
 
+import moult
 import moult_boot as boot
 from micropython import const
-from moult import forget
 from moult_boot import Error
 
 _KEEPALIVE = const(60)  # seconds
@@ -48,21 +48,16 @@ class Client:
 
     def open(self):
         """Connects and says that the board is online."""
-        from moult.http import connect
-
         config = self.agent.config["mqtt"]
         scheme, _, host = config["url"].partition("://")
         user, at, host = host.rstrip("/").rpartition("@")
         users = user.split(":", 1) if at else []
         if "%" in user:
-            from moult.quote import unquote
-
-            users = [unquote(part) for part in users]
+            users = [moult.quote.unquote(part) for part in users]
         secure = scheme == "mqtts"
-        self.sock = connect(host, 8883 if secure else 1883, config.get("ca", "config/ca.pem") if secure else "")
+        self.sock = moult.http.connect(host, 8883 if secure else 1883, config.get("ca", "config/ca.pem") if secure else "")
         self.sock.setblocking(False)
-        connect = unquote = None
-        forget("http", "tls", "quote")
+        moult.forget("http", "tls", "quote")
         self.data, self.retained = b"", {}
         name = "moult" + hexlify(sha256(self.topic.encode()).digest()[:8]).decode()
         flags = 0x2C | (0x80 if users else 0) | (0x40 if len(users) > 1 else 0)  # will: retained, QoS 1; the session is kept
@@ -137,9 +132,7 @@ class Client:
             if kind & 1:
                 pass  # retained: older than this connection
             elif name == self.topic.encode() + b"/cmd":
-                from moult.commands import take
-
-                take(self, body)
+                moult.commands.take(self, body)
             elif name == _HOME and body == b"online":
                 self.retained, self.news = {}, True
         return kind, body
@@ -177,10 +170,7 @@ class Client:
         if not self.news:
             return
         self.news = False
-        from moult.home import messages
-        from moult_journal import events
-
-        for topic, data in messages(self.agent):
+        for topic, data in moult.home.messages(self.agent):
             if self.retained.get(topic) != hash(data):
                 yield from self.publish(topic, data, 1)
                 self.retained[topic] = hash(data)
@@ -188,6 +178,8 @@ class Client:
             before = sent = int(boot.read(".moult/sent") or 0)
         except ValueError:
             before = sent = 0
+        from moult_journal import events
+
         for event in events(sent):
             number = event["seq"] - 1
             if number > sent:
@@ -196,8 +188,8 @@ class Client:
                 yield from self.publish("log", json.dumps(lost).encode())
             yield from self.publish("log", json.dumps(event).encode())
             sent = event["seq"]
-        messages = events = None
-        forget("home", "moult_journal")
+        events = None
+        moult.forget("home", "moult_journal")
         if sent != before:
             boot.write(".moult/sent", str(sent))
         while self.live:
@@ -238,11 +230,8 @@ class Client:
             while self.receive():
                 pass
             if any([entry[1] for entry in self.done]):
-                from moult.commands import work
-
-                yield from work(self)
-                work = None
-                forget("commands", "moult_journal")
+                yield from moult.commands.work(self)
+                moult.forget("commands", "moult_journal")
                 yield from self.deliver()
             quiet = time.ticks_diff(time.ticks_ms(), self.heard)
             if quiet > 1500 * _KEEPALIVE:
