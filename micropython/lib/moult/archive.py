@@ -140,7 +140,8 @@ def unpack(body, folder, slot, head):
                 yield from each(use)
             if os.stat(to)[6] != size:
                 raise Error("%s: length: got %d, want %d" % (path, os.stat(to)[6], size))
-            manifest.write('%s{"path":%s,"length":%d,"sha256":"%s"%s}' % (",\n" if count else "", json.dumps(path), size, hexlify(digest.digest()).decode(), executable))
+            comma, found = ",\n" if count else "", hexlify(digest.digest()).decode()
+            manifest.write('%s{"path":%s,"length":%d,"sha256":"%s"%s}' % (comma, json.dumps(path), size, found, executable))
             count += 1
             total += size
         while fill():  # to the end, so that a cut is seen

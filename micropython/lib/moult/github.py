@@ -2,7 +2,7 @@
 releases/latest, which costs nothing of the API's 60 requests an hour."""
 
 import moult
-from moult.http import Error, NetworkError, StatusError, request, split
+from moult.http import Error, NetworkError, request, split
 from moult.version import newest
 
 
@@ -48,7 +48,7 @@ class Source:
             headers.append(("Authorization", ("token " if self.gitea else "Bearer ") + self.token))
         try:
             return request(url, headers, also, self.feed, self.meter)
-        except StatusError as e:
+        except NetworkError as e:
             if e.status == 404:
                 e.hint = "check the url; a private repository needs a token"
             elif e.status == 401:
@@ -80,7 +80,7 @@ class Source:
         """Asks the API for the latest release; None where there is none, or one that is no version of the channel stable."""
         try:
             r = self.ask(self.api + "/releases/latest", (304,), [("If-None-Match", memo[0])] if memo else ())
-        except StatusError as e:
+        except NetworkError as e:
             if e.status != 404:
                 raise
             return None  # the list tells a repository without a release from one that is not there
@@ -100,7 +100,8 @@ class Source:
             r.close()
             to = r.headers.get("location") or ""
             if not to.startswith(self.base):
-                raise NetworkError("%s: got %s, want a redirect to the latest release" % (url, to[:200] or "a page"), "a captive portal answered, or the host is no GitHub")
+                text = "%s: got %s, want a redirect to the latest release" % (url, to[:200] or "a page")
+                raise NetworkError(text, "a captive portal answered, or the host is no GitHub")
             parts = to[len(self.base) :].split("/", 4)
             if parts[2:4] == ["releases", "tag"] and parts[4:] > [""]:
                 return moult.quote.unquote(parts[4])

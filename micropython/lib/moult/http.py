@@ -15,20 +15,20 @@ _LINE = const(1024)  # bytes of a header that are looked at
 
 
 class NetworkError(Error):
-    """The network or the server failed in a way that may pass."""
+    """The network or the server failed in a way that may pass. Where the server answered with another status than was wanted, it has that
+    with the headers, and says itself whether it may pass."""
 
     transient = True
+    status = 0
 
 
-class StatusError(Error):
-    """The server answered with another status than was wanted: that, and the headers, are in it."""
-
+StatusError = NetworkError  # to whom only those matter that have a status
 
 def split(url):
     """Returns a URL's scheme, host with port, and path. What is no http or https URL is refused."""
     scheme, _, rest = url.partition("://")
     host, _, path = rest.partition("/")
-    if scheme not in ("http", "https") or not host or "@" in host or " " in url:
+    if (scheme != "http" and scheme != "https") or not host or "@" in host or " " in url:
         raise Error("got the url %s, want http(s)://host/path" % (url if "@" not in host else "with a password"))
     return scheme, host, "/" + path
 
