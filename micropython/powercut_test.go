@@ -50,7 +50,7 @@ type cutPlan struct {
 	Own     map[string]string                       `json:"own"`   // those that never change
 	Modules map[string]map[string]map[string]string `json:"modules"`
 	Either  map[string]bool                         `json:"either"` // names that may be there or not
-	Boots   map[string][]string                     `json:"boots"`  // files that are one of several
+	Boots   map[string][]string                     `json:"boots"`  // files that are the old or the new one, and the new one in the end
 	End     []string                                `json:"end"`    // the versions that it comes to
 }
 
@@ -61,6 +61,15 @@ func (p *cutPlan) add(module, version string, released, own map[string]string) {
 	}
 	p.Files[module+"/main/.version"] = version
 	p.Files[module+"/main/.manifest"] = manifestOf(module, version, released)
+}
+
+// renews puts what recovers the board beside its boot.py, and wants that of the new updater in its place when it is confirmed.
+func (p *cutPlan) renews(old, now map[string]string) {
+	p.Boots = map[string][]string{}
+	for _, name := range recovery {
+		p.Files[name] = old[name]
+		p.Boots[name] = []string{old[name], now[name]}
+	}
 }
 
 // cut runs the plan, and wants the versions seen on the way to be those of states.
@@ -92,9 +101,9 @@ func TestPowerCut(t *testing.T) {
 		f := sourcetest.NewForge(t, forge.GitHub, false)
 		updaterOld := packageFiles(t)
 		updaterNew := with(updaterOld, map[string]string{"moult/extra.py": "more"})
-		updaterNew["moult_boot.py"] += "# new\n"
-		updaterNew["moult_slots.py"] += "# new\n"
-		updaterNew["moult_journal.py"] += "# new\n"
+		for _, name := range recovery {
+			updaterNew[name] += "# new\n"
+		}
 		f.Put("owner/irrigation", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("1.10.0", "main", irrigationNew)}})
 		f.Put("owner/updater", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("2.1", "main", updaterNew)}})
 		own := map[string]string{"log.txt": "the device's own", "config/moult.json": fmt.Sprintf(`{"modules": {
@@ -102,21 +111,16 @@ func TestPowerCut(t *testing.T) {
 			"updater": {"url": "%[1]s/owner/updater", "forge": "github"}}}`, f.URL)}
 		p := &cutPlan{
 			Files: with(own, map[string]string{
-				"moult_boot.py": updaterOld["moult_boot.py"], "moult_slots.py": updaterOld["moult_slots.py"],
-				"moult_journal.py": updaterOld["moult_journal.py"],
-				"boot.py":          "import moult_boot\nmoult_boot.start('updater', alarm=False)\ndel moult_boot\n",
-				"main.py":          "import moult\nmoult.listener = None\nif not moult.run():\n    raise SystemExit(9)\nmoult.start('irrigation.main.app', 'main')\n"}),
+				"boot.py": "import moult_boot\nmoult_boot.start('updater', alarm=False)\ndel moult_boot\n",
+				"main.py": "import moult\nmoult.listener = None\nif not moult.run():\n    raise SystemExit(9)\nmoult.start('irrigation.main.app', 'main')\n"}),
 			Own: own, End: []string{"1.10.0", "2.1"}, Either: map[string]bool{"notes.local": true},
-			Boots: map[string][]string{
-				"moult_boot.py":    {updaterOld["moult_boot.py"], updaterNew["moult_boot.py"]},
-				"moult_slots.py":   {updaterOld["moult_slots.py"], updaterNew["moult_slots.py"]},
-				"moult_journal.py": {updaterOld["moult_journal.py"], updaterNew["moult_journal.py"]}},
 			Modules: map[string]map[string]map[string]string{
 				"irrigation": {"1.9.0": with(irrigationOld, ownBefore), "1.10.0": with(irrigationNew, ownAfter)},
 				"updater":    {"2.0": updaterOld, "2.1": updaterNew},
 			}}
 		p.add("irrigation", "1.9.0", irrigationOld, ownBefore)
 		p.add("updater", "2.0", updaterOld, nil)
+		p.renews(updaterOld, updaterNew)
 		p.cut(t, word, "['1.10.0 2.0', '1.10.0 2.1', '1.9.0 2.0']")
 	})
 }

@@ -280,10 +280,13 @@ func (b *board) installPackage(dir string) {
 	}
 }
 
+// recovery are the files that stand beside boot.py, outside of the slots.
+var recovery = []string{"moult_boot.py", "moult_journal.py", "moult_slots.py"}
+
 // installRecovery puts what recovers the board beside its boot.py.
 func (b *board) installRecovery() {
 	b.t.Helper()
-	for _, name := range []string{"moult_boot.py", "moult_journal.py", "moult_slots.py"} {
+	for _, name := range recovery {
 		b.write(name, packageFiles(b.t)[name])
 	}
 }

@@ -1,16 +1,15 @@
 package micropython_test
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
 )
 
 // BenchmarkSigned measures what a signed check and update cost a board, as BenchmarkDirect does: 32-bit words, the package as .mpy,
-// plain HTTP from a static server; the repository is one of 'moult repo'. Of the smallest heap the stand-ins take 4 KB.
+// plain HTTP from a static server; the repository is one of 'moult repo'.
 func BenchmarkSigned(b *testing.B) {
-	path, stand := compiled(b, "lib"), compiled(b, "tests/standins")
+	path, stand := compiled(b, "lib"), compiled(b, "tests/bare")
 	for _, size := range []struct{ files, bytes int }{{10, 40_000}, {50, 300_000}} {
 		for _, what := range []string{"check", "install", "2 changed"} {
 			b.Run(fmt.Sprintf("%d files %d KB/%s", size.files, size.bytes/1000, what), func(b *testing.B) {
@@ -35,36 +34,24 @@ func BenchmarkSigned(b *testing.B) {
 				if what == "2 changed" {
 					r.add("app", "1.1", content("1.1"))
 				}
-				done := func(heap string) bool {
+				fresh := func() *board {
 					d := newBoard(b, "32")
-					d.path, d.stand, d.heap = path, stand, heap
+					d.path, d.stand, d.heap = path, stand, "2M"
 					for name, content := range start.everything() {
 						d.write(name, content)
 					}
-					ctx, stop := context.WithTimeout(context.Background(), patience)
-					defer stop()
-					_, out := d.run(ctx, abs(b, "tests/board.py"))
-					return d.did(what, out)
+					return d
 				}
 				for range b.N {
 					r.requests()
-					if !done("2M") {
+					if !fresh().does(what) {
 						b.Fatal("it did not work")
 					}
 					asked, sent, received := r.requests()
 					b.ReportMetric(float64(len(asked)), "requests")
 					b.ReportMetric(float64(sent), "B-received")
 					b.ReportMetric(float64(received), "B-sent")
-					low, high := 4, 256 // KB
-					for low+1 < high {
-						middle := (low + high) / 2
-						if done(fmt.Sprint(middle, "K")) {
-							high = middle
-						} else {
-							low = middle
-						}
-					}
-					b.ReportMetric(float64(high), "KB-smallest-heap")
+					reportHeap(b, what, fresh)
 				}
 				b.ReportMetric(0, "ns/op")
 			})

@@ -245,35 +245,3 @@ func TestSignedCut(t *testing.T) {
 		}
 	})
 }
-
-// TestSignedPowerCut loses the power before every operation on the flash of a signed update, and again during the recovery.
-func TestSignedPowerCut(t *testing.T) {
-	eachWord(t, func(t *testing.T, word string) {
-		r := newSignedRepo(t)
-		r.add("irrigation", "1.9.0", irrigationOld)
-		installed := newBoard(t, word)
-		r.follow(installed, "")
-		config := fmt.Sprintf(`{"modules": {"irrigation": {"keep": ["settings.py"]}}, "repository": {"url": %q}}`, r.URL)
-		installed.write("config/moult.json", config)
-		installed.boot()
-		r.add("irrigation", "1.10.0", irrigationNew)
-		p := &cutPlan{
-			Files: map[string]string{"config/moult.json": config,
-				"boot.py": "import moult_boot\nmoult_boot.start(alarm=False)\ndel moult_boot\n",
-				"main.py": "import moult\nmoult.listener = None\nif not moult.run():\n    raise SystemExit(9)\nmoult.start('irrigation.main.app', 'main')\n"},
-			Own: map[string]string{"config/moult.json": config}, End: []string{"1.10.0"}, Either: map[string]bool{"notes.local": true},
-			Modules: map[string]map[string]map[string]string{"irrigation": {"1.9.0": with(irrigationOld, ownBefore), "1.10.0": with(irrigationNew, ownAfter)}}}
-		for name, content := range installed.everything() {
-			if strings.HasPrefix(name, "irrigation/main/") || strings.HasPrefix(name, ".moult/trust/") {
-				p.Files[name] = content
-			}
-		}
-		for name, content := range ownBefore {
-			p.Files["irrigation/main/"+name] = content
-		}
-		for name, content := range packageFiles(t) {
-			p.Files["lib/"+name] = content
-		}
-		p.cut(t, word, "['1.10.0', '1.9.0']")
-	})
-}

@@ -29,8 +29,12 @@ func (r *Repository) draft(keys Keys) (*draft, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newDraft(r, g, keys), nil
+}
+
+func newDraft(r *Repository, g *generation, keys Keys) *draft {
 	oldRoot, _ := g.signatoryOf(Root)
-	return &draft{r, g, oldRoot, filesOf(g.snapshot), keys, map[string]bool{}}, nil
+	return &draft{r, g, oldRoot, g.files(), keys, map[string]bool{}}
 }
 
 // canSign says beforehand whether the keys at hand will do, so that no long download is in vain.
@@ -100,7 +104,15 @@ func (d *draft) publish() ([]string, error) {
 		}
 		files[name] = data
 	}
-	return roles, d.show(files)
+	if err := d.show(files); err != nil {
+		return nil, err
+	}
+	if d.Remember != nil {
+		if err := d.Remember(d.floorOf()); err != nil {
+			return nil, fmt.Errorf("published, but not remembered: %w", err)
+		}
+	}
+	return roles, nil
 }
 
 // signRole signs a role's next version, and returns it as a file.
@@ -163,7 +175,7 @@ func (d *draft) show(files map[string][]byte) error {
 	for _, name := range d.oldFiles { // for devices in the middle of a refresh
 		stays[name] = true
 	}
-	for _, name := range filesOf(d.snapshot) {
+	for _, name := range d.files() {
 		stays[name] = true
 	}
 	if err := disk.RemoveAll(d.disk, nextDir); err != nil {

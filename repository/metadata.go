@@ -136,6 +136,15 @@ func (g *generation) versions() map[string]*metadata.MetaFiles {
 	return meta
 }
 
+// files lists the metadata that devices read below the root and the timestamp, by their names in the folder. A module that is gone has none,
+// though the snapshot names its role for ever.
+func (g *generation) files() (names []string) {
+	for _, role := range slices.Concat([]string{Snapshot, Targets}, g.moduleNames()) {
+		names = append(names, numbered(g.version(role), role))
+	}
+	return names
+}
+
 // filesOf lists the metadata that a snapshot names, and itself, by their names in the folder.
 func filesOf(s *metadata.Metadata[metadata.SnapshotType]) []string {
 	names := []string{numbered(s.Signed.Version, Snapshot)}

@@ -9,8 +9,8 @@
 // without it nothing can be forged, and what is old is noticed when it expires. What stands in the
 // folder is proven again, from a root that the publisher keeps elsewhere (Trust), before anything is signed on top of it: without such
 // a root, somebody else's chain of roots that names the publisher's keys would be taken for his. Who can only write to the folder
-// forges nothing; but he can put back an older state, on which the publisher then goes on, and lengthen the lifetimes in settings.json
-// up to their bounds.
+// forges nothing. An older state that he puts back is refused by a publisher who remembers what was published (Hold, Remember); one who
+// remembers nothing goes on from it. And he can lengthen the lifetimes in settings.json up to their bounds.
 //
 // A change becomes visible in one step, whatever cuts it short:
 //
@@ -124,13 +124,15 @@ type View struct {
 	now      func() time.Time
 	settings Settings
 	trusted  string // the SHA-256 of a root that must be in the chain; "" for none
+	floor    Floor  // the versions below which nothing is believed
 }
 
 // Repository is one that may be changed.
 type Repository struct {
 	*View
-	Tell func(path string) // told of each file that is taken in or made, as it is begun; may be nil
-	disk disk.Disk
+	Tell     func(path string) // told of each file that is taken in or made, as it is begun; may be nil
+	Remember func(Floor) error // given what was published, once it is visible for good; may be nil
+	disk     disk.Disk
 }
 
 func (r *Repository) tell(path string) {
@@ -199,8 +201,17 @@ func (v *View) metadataDir() (string, error) {
 	return "", fault.Hint(fmt.Errorf("%w: got no %s/", ErrNone, metadataDir), "name its folder with -C, or make one: moult repo init FOLDER")
 }
 
-// read reads the metadata as it stands.
+// read reads the metadata as it stands, which must not be below the floor.
 func (v *View) read() (*generation, error) {
+	g, err := v.readAny()
+	if err != nil {
+		return nil, err
+	}
+	return g, v.floor.check(g)
+}
+
+// readAny reads the metadata as it stands, however old it is.
+func (v *View) readAny() (*generation, error) {
 	dir, err := v.metadataDir()
 	if err != nil {
 		return nil, err

@@ -210,6 +210,10 @@ func attacks() []attack {
 			h.Targets.Version++
 			h.Publish()
 		}, after: newKeys},
+		recovery("the timestamp's key is another", metadata.TIMESTAMP, 1, false),
+		recovery("the snapshot's key is another", metadata.SNAPSHOT, 1, false),
+		recovery("the timestamp wants two keys", metadata.TIMESTAMP, 2, true),
+		recovery("the snapshot wants two keys", metadata.SNAPSHOT, 2, true),
 		// Mix-and-match.
 		{name: "mix-and-match: the snapshot", at: "snapshot.json", want: release.Mismatch, do: func(h *trusttest.Repo) {
 			old := newRepo(h.Key)
@@ -324,80 +328,37 @@ func attacks() []attack {
 	return append(all, malformations()...)
 }
 
-// malformations are files that are wrong before any signature is looked at.
-func malformations() []attack {
-	var all []attack
-	places := []struct {
-		at   string
-		path func(h *trusttest.Repo) string
-	}{
-		{"root.json", func(*trusttest.Repo) string { return "metadata/2.root.json" }},
-		{"timestamp.json", func(*trusttest.Repo) string { return "metadata/timestamp.json" }},
-		{"snapshot.json", func(h *trusttest.Repo) string { return versioned("snapshot", h.Snapshot.Version) }},
-		{"role-irrigation.json", func(h *trusttest.Repo) string { return versioned("irrigation", h.Roles["irrigation"].Version) }},
-	}
-	for name, data := range map[string]func(good string) string{
-		"empty":          func(string) string { return "" },
-		"no JSON":        func(string) string { return "<html>" },
-		"cut":            func(good string) string { return good[:len(good)/2] },
-		"null":           func(string) string { return "null" },
-		"a list":         func(string) string { return "[]" },
-		"nested deeply":  func(string) string { return strings.Repeat(`{"signed":`, 1500) },
-		"signed is null": func(string) string { return `{"signatures":[],"signed":null}` },
-		"another kind":   func(string) string { return `{"signatures":[],"signed":{"_type":"mirrors"}}` },
-		"spaces in it": func(good string) string {
-			return strings.Replace(good, `"spec_version":"1.0.31"`, `"spec_version": "1.0.31"`, 1)
-		},
-		"a key twice": func(good string) string {
-			return strings.Replace(good, `"spec_version":"1.0.31"`, `"spec_version":"1.0.31","spec_version":"1.0.31"`, 1)
-		},
-	} {
-		for _, place := range places {
-			all = append(all, attack{name: "malformed JSON: " + place.at + ": " + name, at: place.at, want: release.BadFormat, do: func(h *trusttest.Repo) {
-				where := place.path(h)
-				good := string(h.Files[where])
-				if place.at == "root.json" {
-					good = string(h.Files["metadata/1.root.json"])
-				}
-				h.Files[where] = []byte(data(good))
-			}})
+// recovery is the fast-forward of the versions by a thief of the keys of a role, of which a root then wants another number, or others.
+func recovery(name, role string, threshold int, same bool) attack {
+	keys := func(r *trusttest.Repo) (first, second trusttest.Key) { return r.Key(role), r.Key(role + "-2") }
+	one := func(r *trusttest.Repo) {
+		if first, second := keys(r); same {
+			r.Root.Version++
+			r.Allow(role, 1, first, second)
+			r.PutRoot()
 		}
 	}
-	slices.SortFunc(all, func(a, b attack) int { return strings.Compare(a.name, b.name) })
-	return append(all,
-		attack{name: "malformed: a timestamp that names no snapshot", at: "timestamp.json", want: release.BadFormat, do: func(h *trusttest.Repo) {
-			h.Timestamp.Meta = map[string]*metadata.MetaFiles{}
-			h.PutTimestamp()
-		}},
-		attack{name: "malformed: a timestamp without the time it was issued", at: "timestamp.json", want: release.BadFormat, do: func(h *trusttest.Repo) {
-			h.Timestamp.UnrecognizedFields = nil
-			h.PutTimestamp()
-		}},
-		attack{name: "malformed: a version below one", at: "timestamp.json", want: release.BadFormat, do: func(h *trusttest.Repo) {
-			h.Timestamp.Version = 0
-			h.PutTimestamp()
-		}},
-		attack{name: "malformed: targets that delegate to nobody", at: "targets.json", want: release.BadFormat, do: func(h *trusttest.Repo) {
-			h.Targets.Version++
-			h.Targets.Delegations = nil
-			h.PutTargets()
-			resign(h)
-		}},
-		attack{name: "malformed: a role with two modules' paths", at: "targets.json", want: release.BadFormat, do: func(h *trusttest.Repo) {
-			h.Targets.Version++
-			h.Targets.Delegations.Roles[1].Paths = []string{"*/*"}
-			h.PutTargets()
-			resign(h)
-		}},
-		attack{name: "malformed: a short Ed25519 key", at: "targets.json", want: release.BadFormat, do: func(h *trusttest.Repo) {
-			h.Targets.Version++
-			for _, key := range h.Targets.Delegations.Keys {
-				key.Value.PublicKey = "00"
+	return attack{name: "fast-forward of the versions, and recovery: " + name,
+		do: func(h *trusttest.Repo) {
+			seen := newRepo(h.Key)
+			one(seen)
+			seen.Snapshot.Version, seen.Timestamp.Version = 1<<40, 1<<40
+			resign(seen)
+			*h = *seen
+		},
+		after: func(r *trusttest.Repo) {
+			one(r)
+			first, second := keys(r)
+			allowed := []trusttest.Key{second}
+			if same {
+				allowed = []trusttest.Key{first, second}
 			}
-			h.PutTargets()
-			resign(h)
-		}},
-	)
+			r.Signers[role] = allowed
+			r.Root.Version++
+			r.Allow(role, threshold, allowed...)
+			r.PutRoot()
+			r.PublishSnapshot()
+		}}
 }
 
 // before is the repository as it was a step before the device's first update.

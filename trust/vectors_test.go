@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/theupdateframework/go-tuf/v2/metadata"
+
 	"moult/disk"
 	"moult/disk/disktest"
 	"moult/release"
@@ -199,6 +201,20 @@ func writeVectors(t *testing.T) {
 		v.Version, v.Files, v.Nothing = "", nil, true
 	}, func(r *trusttest.Repo) []byte { return r.Bundle("irrigation", "1.0", installed) })
 
+	// Keys of timestamp and snapshot are also others where a root wants another number of them: what they signed is forgotten.
+	for _, role := range []string{metadata.TIMESTAMP, metadata.SNAPSHOT} {
+		a := recovery("", role, 2, true)
+		hostile, recovered := first.Copy(), next.Copy()
+		a.do(hostile)
+		d := newDevice(t, hostile)
+		d.mustUpdate("1.0", oldFiles)
+		v := base
+		v.Device = "device-ahead-of-" + role
+		writeDevice(t, v.Device, d)
+		a.after(recovered)
+		v.Name, v.Version, v.Files = "good: recovery from a fast-forward by a root that wants two keys of "+role, "1.1", hashes(newFiles)
+		writeVector(t, v, recovered.Bundle("irrigation", "1.1", installed))
+	}
 	for _, a := range attacks() {
 		if a.only != "" {
 			continue

@@ -40,6 +40,18 @@ def whole(where):
     return versions
 
 
+def ends(where):
+    """Starts a board until it is at its prompt: the new versions run then, and what recovers the board is of the new updater."""
+    flash.boot()
+    got = whole(where)
+    if got != plan["end"]:
+        raise AssertionError("%s: got %r, want %r" % (where, got, plan["end"]))
+    for name, either in (plan["boots"] or {}).items():
+        with open(name) as f:
+            if f.read() != either[-1]:
+                raise AssertionError("%s: %s is not the new one" % (where, name))
+
+
 def recovers(image, log, where):
     """Starts a board up to where the application would; both modules must be whole then."""
 
@@ -61,7 +73,7 @@ def fill():
 
 flash.use(flash.Flash(base), fill)
 log, after = [], bytearray(base)
-flash.use(flash.Flash(after, log), lambda: (flash.boot(), whole("without a cut")))
+flash.use(flash.Flash(after, log), lambda: ends("without a cut"))
 print("operations", len(log))
 seen = set()
 every = max(1, len(log) // share) if share else 1
@@ -77,9 +89,7 @@ for n in range(len(log) + 1):
             recovery_cuts += 1
             flash.replay(cut, again[m])
         # And the next starts bring it to its end.
-        got = flash.use(flash.Flash(image), lambda: (flash.boot(), whole("after a cut before operation %d" % n))[1])
-        if got != plan["end"]:
-            raise AssertionError("after a cut before operation %d: got %r, want %r" % (n, got, plan["end"]))
+        flash.use(flash.Flash(image), lambda: ends("after a cut before operation %d" % n))
         went_on += 1
     if n < len(log):
         flash.replay(base, log[n])

@@ -153,9 +153,7 @@ release keep it, and are led away from it by a newer one.
 				return err
 			}
 			if r.JSON() {
-				return r.Object(struct {
-					Signed []string `json:"signed"`
-				}{signed})
+				return r.Object(signedRoles{signed})
 			}
 			fmt.Fprintf(r.Out(), "removed %s\n", strings.Join(args, " "))
 			r.changed(signed)

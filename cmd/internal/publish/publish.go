@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -91,6 +92,7 @@ func (r *repo) open() (*repository.Repository, func(), error) {
 	}
 	opened, err := repository.Open(d, time.Now)
 	if err == nil {
+		opened.Remember = r.rememberFloor
 		err = r.pin(opened.View, true)
 	}
 	if err != nil {
@@ -100,11 +102,20 @@ func (r *repo) open() (*repository.Repository, func(), error) {
 	return opened, unlock, nil
 }
 
-// trustedRoot is the file in the folder of keys that holds the newest root that was seen.
-const trustedRoot = "root.json"
+// What the folder of keys holds besides keys: the newest root that was seen, and the versions that were published.
+const (
+	trustedRoot = "root.json"
+	floorFile   = "floor.json"
+)
 
-// pin says which root the repository must hold. Where none is known, and something is to be signed, that is told.
+// pin says which root the repository must hold, and which versions it must not be below. Where no root is known, and something is
+// to be signed, that is told.
 func (r *repo) pin(v *repository.View, signs bool) error {
+	floor, err := r.floor()
+	if err != nil {
+		return err
+	}
+	v.Hold(floor)
 	if isDigest(r.root) {
 		v.Trust(strings.ToLower(r.root))
 		return nil
@@ -140,8 +151,51 @@ func isDigest(text string) bool {
 	return err == nil && len(digest) == sha256.Size
 }
 
-// remember keeps the newest root in the folder of keys, where there is one: the next command trusts it.
+// floor reads what was published from this folder of keys; none where there is no such file.
+func (r *repo) floor() (repository.Floor, error) {
+	dir, _, err := r.keysDir()
+	if err != nil {
+		return nil, err
+	}
+	name := filepath.Join(dir, floorFile)
+	data, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var floor repository.Floor
+	if err == nil {
+		err = json.Unmarshal(data, &floor)
+	}
+	if err != nil {
+		return nil, fault.Hint(fmt.Errorf("%s: %w", name, err), "it holds the versions that were published; without it the repository's folder is believed as it is")
+	}
+	return floor, nil
+}
+
+// rememberFloor keeps what was published. Where that cannot be, as with keys on a stick that is not to be written to, the floor is behind,
+// which is no harm but to what it is for.
+func (r *repo) rememberFloor(floor repository.Floor) error {
+	data, err := json.Marshal(floor)
+	if err == nil {
+		err = r.keep(floorFile, append(data, '\n'))
+	}
+	if err != nil {
+		fmt.Fprintf(r.Err(), "warning: what was published is not remembered, and an older state would not be noticed: %v\n", err)
+	}
+	return nil
+}
+
+// remember keeps the newest root: the next command trusts it.
 func (r *repo) remember(v *repository.View) error {
+	root, err := v.NewestRoot()
+	if err != nil {
+		return err
+	}
+	return r.keep(trustedRoot, root)
+}
+
+// keep writes a file into the folder of keys, where there is one.
+func (r *repo) keep(file string, data []byte) error {
 	name, _, err := r.keysDir()
 	if err != nil {
 		return err
@@ -154,11 +208,7 @@ func (r *repo) remember(v *repository.View) error {
 		return err
 	}
 	defer dir.Close()
-	root, err := v.NewestRoot()
-	if err != nil {
-		return err
-	}
-	return disk.WriteFile(dir, trustedRoot, root, 0o644)
+	return disk.WriteFile(dir, file, data, 0o644)
 }
 
 // lock opens the repository's folder, and keeps others from changing it.
@@ -282,6 +332,11 @@ func (r *repo) used() {
 	for _, f := range r.ring.Used() {
 		fmt.Fprintf(r.Out(), "signed with %s (%s)\n", repository.Short(f.ID), f.Name)
 	}
+}
+
+// signedRoles is what a command signed, in JSON.
+type signedRoles struct {
+	Signed []string `json:"signed"`
 }
 
 // changed tells what a command signed.

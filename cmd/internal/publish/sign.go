@@ -15,12 +15,15 @@ import (
 )
 
 func (r *repo) sign() *cobra.Command {
-	force, every := false, time.Duration(0)
+	force, restored, every := false, false, time.Duration(0)
 	cmd := &cobra.Command{
 		Use:   "sign",
 		Short: "Sign anew what has spent more than half its life",
 		Long: `Sign keeps a repository from expiring: what has spent more than half its life is signed anew, of all that the keys at hand can sign.
 Let a scheduled job run it, once a day, where nothing runs all the time; or let it run all the time with --every.
+
+A folder that is older than what was published (floor.json in the folder of keys says) is not signed. Where it is your own backup, and what was
+newer is lost, --restored signs it with versions above all that devices have seen, so that they take it.
 
 ` + command.ExitHelp,
 		Example: `  moult repo sign -C updates
@@ -29,6 +32,12 @@ Let a scheduled job run it, once a day, where nothing runs all the time; or let 
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if every != 0 && every < time.Second {
 				return command.Usage(fmt.Errorf("--every: got %s, want at least 1s", every))
+			}
+			if restored && (force || every != 0) {
+				return command.Usage(fmt.Errorf("--restored: does not go with --force and --every"))
+			}
+			if restored {
+				return r.runRestore(cmd.Context())
 			}
 			for {
 				err := r.runSign(cmd.Context(), force)
@@ -48,8 +57,26 @@ Let a scheduled job run it, once a day, where nothing runs all the time; or let 
 		},
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "sign the timestamp in any case")
+	cmd.Flags().BoolVar(&restored, "restored", false, "sign a backup that was put back, above what was published")
 	cmd.Flags().DurationVar(&every, "every", 0, "go on, and look again each time this has passed, such as 1h")
 	return cmd
+}
+
+func (r *repo) runRestore(ctx context.Context) error {
+	opened, done, err := r.open()
+	if err != nil {
+		return err
+	}
+	defer done()
+	signed, err := opened.Restore(ctx, r.ring)
+	if err != nil {
+		return err
+	}
+	if r.JSON() {
+		return r.Object(signedRoles{signed})
+	}
+	r.changed(signed)
+	return nil
 }
 
 func (r *repo) runSign(ctx context.Context, force bool) error {
@@ -138,9 +165,7 @@ func (r *repo) runRotate(ctx context.Context, change repository.Rotation, add []
 		return err
 	}
 	if r.JSON() {
-		return r.Object(struct {
-			Signed []string `json:"signed"`
-		}{signed})
+		return r.Object(signedRoles{signed})
 	}
 	if len(signed) == 0 {
 		fmt.Fprintf(r.Out(), "%s has these keys already\n", change.Role)
