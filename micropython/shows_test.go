@@ -188,6 +188,8 @@ func TestMQTT(t *testing.T) {
 		f.Put("owner/app", release("1.0"))
 		broker.Stop()
 		b.start() // updates while nobody listens
+		// As when two events were lost before it.
+		b.write(".moult/history.jsonl", strings.Replace(b.tree(".moult")["history.jsonl"], `"seq": 1`, `"seq": 3`, 1))
 		broker.Restart()
 		e := listen(t, broker)
 
@@ -208,6 +210,7 @@ func TestMQTT(t *testing.T) {
 			return ended
 		}
 		ended := run()
+		e.wait("moult/greenhouse/log", `"dropped-1-2"`, "2 events are lost")
 		e.wait("moult/greenhouse/log", `"updated"`, `"1.0"`) // told now that somebody listens
 		e.wait("moult/greenhouse/status online")
 		if got := e.wait("homeassistant/update/greenhouse_app/config"); !strings.Contains(got, `"payload_install":"update app"`) {
