@@ -87,8 +87,7 @@ class Agent:
                         moult.forget("trial")
             except Exception as e:
                 error = error or e
-        if not self.mqtt:
-            moult.forget("http")
+        moult.forget("http", "tls")
         if error is None:
             yield from self.show("settled", "updated" if changed else "nothing")
         text = "\n".join(texts)
