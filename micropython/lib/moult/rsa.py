@@ -7,21 +7,20 @@ from struct import pack
 
 def modulus(pem):
     """Returns a public key's modulus as bytes; ValueError for what is no such key (RFC 5280, SubjectPublicKeyInfo)."""
-    pem = pem.strip()
-    der = a2b_base64(pem[27:-25])
+    end = len(pem.rstrip()) - 24
+    der = a2b_base64(memoryview(pem)[27:end])  # whose length of a key's text would be much for a copy
     n = len(der) - 37  # what stands around the modulus is the same in all keys, but for four lengths
     head = pack(">HH17sHBHHHH", 0x3082, n + 33, b"0\r\x06\t*\x86H\x86\xf7\r\x01\x01\x01\x05\0\x03\x82", n + 14, 0, 0x3082, n + 9, 0x282, n)
-    number = der[32:-5]
-    value = int.from_bytes(number, "big")
+    value = int.from_bytes(der[32:-5], "big")
     if (
-        pem[:27] + pem[-25:] != "-----BEGIN PUBLIC KEY-----\n\n-----END PUBLIC KEY-----"
+        pem[:27] + pem[end - 1 : end + 24] != "-----BEGIN PUBLIC KEY-----\n\n-----END PUBLIC KEY-----"
         or der[:32] + der[-5:] != head + b"\x02\x03\x01\0\x01"
         or not 0 < value >> 8 * n - 9 < 256  # the shortest form of a number that is not negative
         or not value >> 2047
         or value >> 4096
     ):
         raise ValueError("no RSA key")
-    return number
+    return der[32:-5]
 
 
 def verify(number, signature, digest):
