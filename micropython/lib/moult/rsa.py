@@ -25,16 +25,17 @@ def modulus(pem):
 
 def verify(number, signature, digest):
     """Reports whether a signature of a digest was made with the key of a modulus."""
-    n = int.from_bytes(number, "big")
-    s = x = int.from_bytes(signature, "big")
+    n, x = int.from_bytes(number, "big"), int.from_bytes(signature, "big")
     bits = 8 * len(number) - 9  # of the encoded message: one less than the modulus has
     while n >> bits > 1:
         bits += 1
-    if len(signature) != bits // 8 + 1 or s >= n:
+    if len(signature) != bits // 8 + 1 or x >= n:
         return False
-    for _ in range(16):  # s to the power of 65537: a small port's pow has no third argument
-        x = x * x % n
-    x = x * s % n
+    for _ in range(16):  # to the power of 65537: a small port's pow has no third argument
+        x = x * x  # which lets the one before go
+        x = x % n
+    x = x * int.from_bytes(signature, "big")
+    x = x % n
     size = bits - 257 >> 3  # bytes of the masked block; behind it stand the hash, and 0xBC
     h = (x >> 8).to_bytes(len(number), "big")[-32:]
     mask = b"".join(sha256(h + bytes([0, 0, 0, i])).digest() for i in range(bits >> 8))
