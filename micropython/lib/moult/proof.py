@@ -5,7 +5,7 @@ import moult_boot as boot
 from moult.repository import Refused, drop, floor
 
 
-def latest(source, channel, memo):
+def latest(source, channel, memo=None):
     """Returns the version of the newest release that a channel allows, and a memo of it."""
     path = bundle = tag = installed = ""
     kinds, held = " ".join(source.kinds), False

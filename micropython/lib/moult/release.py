@@ -45,6 +45,6 @@ def newest(source, channel, releases):
             if r[0] == version:
                 if r in fit:
                     return list(r[:3])
-                text = "release %s: got one for other kinds of devices, want one of %s" % (version, ", ".join(source.kinds))
+                text = "release %s: got %s, want %s" % (version, r[3], source.kinds)
                 raise Refused("wrong-device", text, 'the configuration\'s "kind" says what the device is')
-    raise boot.Error("%s: got no release on the channel %s" % (source.name, channel), "publish one, or choose another channel")
+    raise boot.Error("%s: got no release on the channel %s" % (source.name, channel))

@@ -46,13 +46,13 @@ class Source:
         """Asks the server, by a verb of download."""
         return self.part("download", verb, *args)
 
-    def latest(self, channel, memo=None):
-        """Returns the version of the newest release that a channel allows, and a memo of it, also for the next time."""
-        return call("proof", "latest", self, (channel, memo))
+    def latest(self, *args):
+        """Returns the version of the newest release that a channel allows, and a memo of it, which is given with the channel the next time."""
+        return call("proof", "latest", self, args)
 
-    def named(self, version):
-        """Returns the memo of a release that was asked for, of what is held or what single requests bring."""
-        return call("proof", "named", self, (version,))
+    def named(self, *args):
+        """Returns the memo of a release whose version was asked for, of what is held or what single requests bring."""
+        return call("proof", "named", self, args)
 
     def stage(self, memo, place):
         """Stages the release of a memo into a slot; a generator of waits. It returns the number of files and their bytes. What was downloaded is

@@ -20,6 +20,7 @@ def walk(source, documents, asks):
     want, who, found = 0, None, {}
 
     def get():
+        """Returns the file of the document that is wanted, what is false where there is none."""
         documents[None] = key = kind, want
         if key not in documents and KINDS.index(kind) >= asks:
             raise StopIteration(key)
@@ -27,8 +28,9 @@ def walk(source, documents, asks):
         return file and boot.kind(file) and file  # one that was good is held by now
 
     def check(expires):
+        """Refuses what has expired, by the clock or by what was seen."""
         if max(source.now, seen.get("time", "")) > expires:
-            raise Refused("expired", "%s: at %s" % (kind, expires), "is the clock right? else the publisher must sign it anew")
+            raise Refused("expired", "%s: at %s" % (kind, expires), "check the clock; else it must be signed anew")
 
     def read(file):
         """Reads a document that is the one wanted, and not below what was seen."""
@@ -115,13 +117,14 @@ def walk(source, documents, asks):
 
 
 def least(name, got, want):
+    """Refuses a version below one that was seen."""
     if got < want:
         raise Refused("rollback", "%s: got %d, want %d" % (name, got, want))
 
 
 def load(name, kind, who=None, module=""):
-    """Reads a document from a file, which the keys who must have signed (None: any), and those of its own a root (TUF 5.3.4). It returns the
-    version, when it expires, and what it says (form)."""
+    """Reads a document from a file, which the keys who must have signed, and its own a root (TUF 5.3.4), for which there need be no others. It
+    returns the version, when it expires, and what it says (form)."""
     try:
         with open(name) as file:
             data = json.load(file)
@@ -154,14 +157,16 @@ def load(name, kind, who=None, module=""):
         if isinstance(e, (MemoryError, Refused)):
             raise
         raise Refused("format", "%s: %s" % (kind, e))
-    for signers in (who, kind == "root" and data):
-        if signers:
-            good = []
-            for id, key in signers[1]:
-                if key and key not in good and id in signatures and verify(key, signatures[id], digest):
-                    good.append(key)
-            if len(good) < signers[0]:
-                raise Refused("signature", "%s: got %d good, want %d" % (kind, len(good), signers[0]), "a board needs RSA")
+    whose = [who]
+    if kind == "root":
+        whose = [who, data] if who else [data]
+    for who in whose:
+        good = []
+        for id, key in who[1]:
+            if key and key not in good and id in signatures and verify(key, signatures[id], digest):
+                good.append(key)
+        if len(good) < who[0]:
+            raise Refused("signature", "%s: got %d good, want %d" % (kind, len(good), who[0]), "a board needs RSA")
     return version, expires, data
 
 
