@@ -245,3 +245,15 @@ func TestSignedCut(t *testing.T) {
 		}
 	})
 }
+
+// TestForm alters single places of documents: what is of the one form that metadata may have gets as far as its signature.
+func TestForm(t *testing.T) {
+	eachWord(t, func(t *testing.T, word string) {
+		b := newBoard(t, word).readable()
+		b.heap = "1M"
+		end, out := b.run(t.Context(), abs(t, "tests/form.py"), abs(t, "../testdata/vectors/chain/device/trust"))
+		if end != 0 || out != "cases 162\n" {
+			t.Errorf("status %d, want 162 cases and no word more\n%s", end, out)
+		}
+	})
+}

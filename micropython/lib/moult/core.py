@@ -59,7 +59,7 @@ class Core:
                 state["memo"] = known
                 boot.save(name, state)
         source = held = state = None
-        moult.forget("proof", "chain", "metadata", "rsa", "stream", "download", "repository", "direct")
+        moult.forget("proof", "repository", "direct")
         return moult.plan.decide(self, m, version, to, downgrade)
 
     def update(self, name, to="", bundle="", downgrade=False):

@@ -22,8 +22,6 @@ class NetworkError(Error):
     status = 0
 
 
-StatusError = NetworkError  # to whom only those matter that have a status
-
 def split(url):
     """Returns a URL's scheme, host with port, and path. What is no http or https URL is refused."""
     scheme, _, rest = url.partition("://")
@@ -151,7 +149,7 @@ def request(url, headers=(), also=(), feed=None, meter=None, signed=False):
                     raise NetworkError("%s: got a page, as of a captive portal" % url)
                 return r
             if status // 100 != 3 or not to:
-                e = StatusError("%s: got status %d" % (url, status))
+                e = NetworkError("%s: got status %d" % (url, status))
                 e.status, e.headers, e.transient = status, r.headers, status >= 500 or status == 429
                 raise e
             if secure and to[:6] != "https:":

@@ -1,12 +1,12 @@
 """Releases of a signed repository (docs/formats.md). What a server says is believed only as far as the root of trust leads that was given
-to the board: moult.trust. The work falls into parts that are in memory one after the other: download, the network; stream, a bundle's
-documents; proof with chain, metadata and rsa; staging with pack."""
+to the board: moult.trust. The work falls into parts that are in memory one after the other: proof, which goes from one to the next; download, the
+network; release with stream and version; walk with rsa; staging with pack."""
 
 import json
 import sys
 
 import moult_boot as boot
-from moult import forget
+import moult
 
 DIR = ".moult/trust/"
 DOWNLOAD = ".moult/download/"
@@ -32,52 +32,27 @@ class Source:
         self.kinds = [k for k in (kind, "micropython", sys.platform) if k]
         self.now = now or boot.now()
 
-    def path(self, channel):
-        """The module's bundle below the repository; "" where a channel has none."""
-        if channel not in ("stable", "beta"):
-            return ""
-        installed = boot.version(self.m["main"]) if boot.kind(self.m["main"] + "/.manifest") == "file" else ""
-        return "bundles/%s/%s%s.bundle" % (self.name, channel, "/" + installed if installed else "")
+    def part(self, name, verb, *args):
+        """Calls a verb of a part. What is not needed for it makes room, and so does it: no frame of a caller may still hold on to a part, or it
+        stays in memory."""
+        names = "download", "http", "tls", "preset", "release", "version", "walk", "rsa", "stream", "pack", "manifest"
+        moult.forget(*names)
+        try:
+            return getattr(getattr(moult, name), verb)(self, *args)
+        finally:
+            moult.forget(*names)
 
     def online(self, verb, *args):
-        """Asks the server, by a verb of download. What is not needed for it makes room, and so does it: no frame of a caller may still hold on
-        to a part, or it stays in memory."""
-        forget("chain", "metadata", "rsa", "stream", "pack", "manifest", "version")
-        try:
-            return _online(self, verb, args)
-        finally:
-            forget("download", "http", "tls", "preset")
+        """Asks the server, by a verb of download."""
+        return self.part("download", verb, *args)
 
-    def latest(self, channel, memo=None):
-        """Returns the version of the newest release that a channel allows, and a memo of it, also for the next time."""
-        path, kinds = self.path(channel), " ".join(self.kinds)
-        bundle, held, etag = "", False, ""
-        if self.bundle:
-            path = ""
-            bundle = self.online("take", self.bundle)
-        elif path:
-            known = memo[1] if memo and memo[0] == path and memo[2] == kinds else ""
-            bundle, etag = self.online("bundle", path, known)
-            if etag is None and channel == "beta":
-                path = self.path("stable")
-                bundle, etag = self.online("bundle", path, "")
-            held = bundle is None
-            if held and memo[6] > max(self.now, floor().get("time", "")):
-                return memo[3], memo
-        from moult.proof import newest
+    def latest(self, *args):
+        """Returns the version of the newest release that a channel allows, and a memo of it, which is given with the channel the next time."""
+        return moult.proof.latest(self, *args)
 
-        try:
-            return newest(self, channel, bundle, held, [path, etag or "", kinds])
-        except boot.Error as e:
-            if not e.transient:
-                boot.remove_tree(DOWNLOAD[:-1])
-            raise
-
-    def named(self, version):
-        """Returns the memo of a release that was asked for, of what is held or what single requests bring."""
-        from moult.proof import named
-
-        return named(self, version)
+    def named(self, *args):
+        """Returns the memo of a release whose version was asked for, of what is held or what single requests bring."""
+        return moult.proof.named(self, *args)
 
     def stage(self, version, memo, place):
         """Stages the release of a memo into a slot; a generator of waits. It returns the number of files and their bytes. What was downloaded is
@@ -88,23 +63,18 @@ class Source:
                 bundle = self.online("take", self.bundle)
             elif memo[0]:
                 bundle = self.online("bundle", memo[0], "", True)[0]
-                forget("proof", "chain", "metadata", "rsa", "version")
-            from moult.staging import stage
-
-            done = yield from stage(self, bundle, memo[3], memo[4], memo[5], place)
+            done = yield from moult.staging.stage(self, bundle, memo[3], memo[4], memo[5], place)
         except boot.Error as e:
             if not e.transient:
-                boot.remove_tree(DOWNLOAD[:-1])
+                drop()
             raise
-        boot.remove_tree(DOWNLOAD[:-1])
-        forget("staging", "pack", "stream", "manifest")
+        drop()
+        moult.forget("staging", "pack", "stream", "manifest")
         return done
 
 
-def _online(source, verb, args):
-    from moult import download
-
-    return getattr(download, verb)(source, *args)
+def drop():
+    boot.remove_tree(DOWNLOAD[:-1])
 
 
 def floor():

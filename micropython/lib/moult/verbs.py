@@ -77,7 +77,7 @@ def trust(file, replace=False):
     from moult.chain import install
 
     install(file, replace)
-    forget("chain", "metadata", "rsa", "repository")
+    forget("chain", "walk", "rsa", "repository")
 
 
 def confirm(name=None):
