@@ -16,20 +16,25 @@ class BadArchive(Error):
     transient = True
 
 
+def _quote(text):
+    """Writes a text as docs/formats.md has it in a manifest."""
+    return json.dumps(text).replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
 class Manifest:
     """Writes a slot's .manifest a line at a time, in the form of docs/formats.md."""
 
     def __init__(self, slot, module, version, repository, commit=""):
         self.file = open(slot + "/.manifest", "w")
         head = [("module", module), ("version", version), ("repository", repository), ("commit", commit)]
-        self.file.write("{%s" % ",".join('"%s":%s' % (k, json.dumps(v)) for k, v in head if v or k in ("module", "version")))
+        self.file.write("{%s" % ",".join('"%s":%s' % (k, _quote(v)) for k, v in head if v or k in ("module", "version")))
         self.file.write(',"files":[\n')
         self.count = self.bytes = 0
 
     def add(self, path, length, digest, executable):
         if self.count:
             self.file.write(",\n")
-        self.file.write('{"path":%s,"length":%d,"sha256":"%s"%s}' % (json.dumps(path), length, digest, ',"executable":true' if executable else ""))
+        self.file.write('{"path":%s,"length":%d,"sha256":"%s"%s}' % (_quote(path), length, digest, ',"executable":true' if executable else ""))
         self.count += 1
         self.bytes += length
 
