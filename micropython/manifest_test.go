@@ -88,6 +88,10 @@ func TestManifestForm(t *testing.T) {
 		{"a long name", manifest(file(strings.Repeat("é", 127) + "e")), "1 7"},
 		{"a name that is too long", manifest(file(strings.Repeat("é", 128))), "path"},
 	}
+	const ours = "the updater's own" // which Go refuses elsewhere
+	for _, path := range []string{".version", ".manifest", "..version.new", ".version.new", "a/.moult-carry", ".carry/a"} {
+		tests = append(tests, struct{ name, manifest, want string }{ours, manifest(file(path)), "path"})
+	}
 	var texts []string
 	for _, test := range tests {
 		texts = append(texts, fmt.Sprintf("%x", test.manifest))
@@ -129,7 +133,7 @@ for text in DATA:
 				got = fmt.Sprint(len(m.Files), m.Size())
 			}
 		}
-		if got != test.want {
+		if got != test.want && test.name != ours {
 			t.Errorf("%s: Go: got %s (%v), want %s", test.name, got, err, test.want)
 		}
 	}

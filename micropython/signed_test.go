@@ -149,7 +149,7 @@ func TestSigned(t *testing.T) {
 		b.write("app/main/lib/same.py", "altered")
 		b.write("app/main/lib/large.py", "large = 2\n")
 		b.write("app/main/empty", "no more")
-		now = with(now, map[string]string{"app.py": runs("1.11"), "lib/large.py": now["lib/large.py"] + "large = 2\n", "lib/again.py": "new", "one more": "", "z.py": now["app.py"]})
+		now = with(now, map[string]string{"app.py": runs("1.11"), "lib/large.py": now["lib/large.py"] + "large = 2\n", "lib/again.py": "new", "lib/zoo.py": "zoo", "one more": "", "z.py": now["app.py"]})
 		r.add("app", "1.11", now)
 		file := func(name string) string { return "files/" + digestOf(now[name])[:2] + "/" + digestOf(now[name]) }
 		step("altered files", "bundles/app/stable/1.10.bundle", file("lib/large.py"), file("lib/same.py"), "bundles/app/stable/1.11.bundle")

@@ -86,9 +86,7 @@ def bundle(case):
     board(case)
     put("bundle", unhexlify(case["bundle"]))
     name = download.take(Source, "bundle")
-    stream.LIMIT = case["limit"]
-    documents, pointer = stream.spread(name, "m", 0)
-    found, manifest, old = [{"kind": 1, "number": 0, "body": "6d"}], b"", case["base"].encode()
+    found, bodies, manifest, old = [{"kind": 1, "number": 0, "body": "6d"}], {}, b"", case["base"].encode()
     with open(name, "rb") as file:
         for kind, number, feed in sections(file, "m"):
             if kind == 9:
@@ -98,10 +96,20 @@ def bundle(case):
             found.append({"kind": kind, "number": number, "body": hexlify(body).decode()})
             if kind == 8:
                 manifest = patched(body, old) if number and old else body
-            if documents and kind < 7 and boot.read(documents.pop((KINDS[kind], number if kind != 3 else 0))) != body.decode():
-                raise AssertionError("section %d: got another document" % kind)
-    if documents or pointer and pointer != {KINDS[s["kind"]]: s["number"] for s in found[1:]}:
-        raise AssertionError("got the documents %r left and the pointer %r" % (documents, pointer))
+            if kind < 7:
+                bodies[KINDS[kind], number if kind != 3 else 0] = body.decode()
+    stream.LIMIT = case["limit"]
+    for root in (0, 2):
+        documents, pointer = stream.spread(name, "m", root)
+        if documents is None:
+            got, want = pointer, {}
+            for kind, number in sorted(bodies):
+                want[kind] = number
+        else:
+            got = {key: boot.read(file) for key, file in documents.items()}
+            want = {key: body for key, body in bodies.items() if key[0] != "root" or key[1] > root}
+        if got != want:
+            raise AssertionError("got the documents %r, want %r" % (got, want))
     if case.get("sections", found) != found:
         raise AssertionError("sections: got %r, want %r" % (found, case["sections"]))
     if found[-1]["kind"] != 9:

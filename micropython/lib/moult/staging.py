@@ -66,7 +66,9 @@ def unpack(source, name, place, length, digest):
                 else:
                     write(manifest, feed.parts(feed.left), length, digest)
                 return
-            elif kind == 9 and not first:
+            elif kind == 9:
+                if first:
+                    return
                 skip = feed.number()
                 for path, length, digest, _ in files(manifest):
                     yield 0
