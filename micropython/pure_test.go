@@ -59,10 +59,10 @@ func evalIn(t *testing.T, which, script string, data any) string {
 	return string(out)
 }
 
-// pythonText writes a text as Python does.
+// pythonText writes a text as Python does, which knows all of JSON's escapes.
 func pythonText(text string) string {
 	quoted, _ := json.Marshal(text) // a text always can be
-	return strings.NewReplacer(`\u2028`, "\u2028", `\u2029`, "\u2029").Replace(string(quoted))
+	return string(quoted)
 }
 
 func everywhere(t *testing.T, test func(t *testing.T, which string)) {
@@ -158,7 +158,7 @@ for pattern in DATA["Patterns"]:
 // is what was packed.
 func TestArchive(t *testing.T) {
 	files := sourcetest.Tree{"README.md": {Content: "no"}, "main/app.py": {Content: "print(1)\n", Executable: true}, "main/lib/deep/é.bin": {Content: "\x00\x01" + strings.Repeat("abc", 400)},
-		"main/empty": {}, "main/" + strings.Repeat("long/", 22) + "x": {Content: strings.Repeat("x", 512)}}
+		"main/empty": {}, "main/l\u2028p\u2029.txt": {Content: "a line's end"}, "main/" + strings.Repeat("long/", 22) + "x": {Content: strings.Repeat("x", 512)}}
 	data := sourcetest.TarGz("repo-1", strings.Repeat("c", 40), time.Unix(1e9, 0), files)
 	manifest := release.Manifest{Module: "app", Version: release.MustVersion("v1"), Repository: "https://github.com/o/app", Commit: strings.Repeat("c", 40)}
 	for name, file := range files {
@@ -224,19 +224,20 @@ def put(name, text):
     boot.makedirs(boot.parent(name))
     with open(name, "w") as f:
         f.write(text)
-put("app/main/.version", "1.0"); put("app/main/a", "old"); put("app/main/own/x", "mine")
+put("app/main/.version", "1.0"); put("app/main/a", "old"); put("app/main/own/x", "mine"); put("app/main/l\u2028\u2029", "gone")
+put("app/main/.manifest", DATA)
 put("app/next/a", "new")
 put("app/next/.manifest", '{"module":"app","version":"1.1","files":[\n{"path":"a","length":3,"sha256":""}\n]}\n')
 state = {"main": "app/main", "keep": [], "from": "1.0", "to": "1.1", "attempt": 1, "since": "now", "limit": 3, "within": 60}
 slots.finish_switch("app", state)
-print(boot.version("app/main"), boot.read("app/main/a"), boot.read("app/main/own/x"), state["step"])
+print(boot.version("app/main"), boot.read("app/main/a"), boot.read("app/main/own/x"), boot.kind("app/main/l\u2028\u2029"), state["step"])
 boot.start(alarm=False)
 print(boot.load("app")["starts"])
 slots.begin_roll_back("app", boot.load("app"), "why not")
 print(boot.version("app/main"), boot.read("app/main/a"), boot.read("app/main/own/x"), boot.kind("app/next"), boot.kind("app/prev"))
 print([e["event"] for e in moult_journal.events()], boot.load("app")["rejected"])
-`, nil)
-		if want := "1.1 new mine trial\n1\n1.0 old mine None None\n['switched', 'rolled-back'] ['1.1']\n"; out != want {
+`, manifestOf("app", "1.0", map[string]string{"a": "old", "l\u2028\u2029": "gone"}))
+		if want := "1.1 new mine None trial\n1\n1.0 old mine None None\n['switched', 'rolled-back'] ['1.1']\n"; out != want {
 			t.Errorf("got\n%s\nwant\n%s", out, want)
 		}
 	})

@@ -110,7 +110,7 @@ func TestChainVectors(t *testing.T) {
 func TestSigned(t *testing.T) {
 	eachWord(t, func(t *testing.T, word string) {
 		r := newSignedRepo(t)
-		old := map[string]string{"app.py": runs("1.9"), "lib/same.py": strings.Repeat("same = 1\n", 300), "bin.dat": "\x00\xff\x00", "gone.py": "gone", "empty": ""}
+		old := map[string]string{"app.py": runs("1.9"), "l\u2028p\u2029.txt": "a line's end", "lib/large.py": strings.Repeat("large = 1\n", 300), "lib/same.py": strings.Repeat("same = 1\n", 300), "bin.dat": "\x00\xff\x00", "gone.py": "gone", "empty": ""}
 		now := with(old, map[string]string{"app.py": runs("1.10"), "lib/new.py": "new"})
 		delete(now, "gone.py")
 		r.add("app", "1.9", old)
@@ -145,11 +145,15 @@ func TestSigned(t *testing.T) {
 			t.Errorf("got the manifest %.80q, want the signed one", manifest)
 		}
 		b.wantHistory("updated app 1.9", "updated app 1.10")
-		// A file that the board altered is asked for whole.
+		// What the board altered is asked for whole, also where a delta to it came. A copy that it has does, whatever its name.
 		b.write("app/main/lib/same.py", "altered")
-		r.add("app", "1.11", with(now, map[string]string{"app.py": runs("1.11")}))
-		step("an altered file", "bundles/app/stable/1.10.bundle", "files/"+digestOf(now["lib/same.py"])[:2]+"/"+digestOf(now["lib/same.py"]), "bundles/app/stable/1.11.bundle")
-		b.wantTree("app/main", with(now, map[string]string{".version": "1.11", "kept.txt": "mine", "app.py": runs("1.11")}))
+		b.write("app/main/lib/large.py", "large = 2\n")
+		b.write("app/main/empty", "no more")
+		now = with(now, map[string]string{"app.py": runs("1.11"), "lib/large.py": now["lib/large.py"] + "large = 2\n", "lib/again.py": "new", "lib/zoo.py": "zoo", "one more": "", "z.py": now["app.py"]})
+		r.add("app", "1.11", now)
+		file := func(name string) string { return "files/" + digestOf(now[name])[:2] + "/" + digestOf(now[name]) }
+		step("altered files", "bundles/app/stable/1.10.bundle", file("lib/large.py"), file("lib/same.py"), "bundles/app/stable/1.11.bundle")
+		b.wantTree("app/main", with(now, map[string]string{".version": "1.11", "kept.txt": "mine"}))
 		// One that is named, of which the board has not heard.
 		r.add("app", "1.12", with(now, map[string]string{"app.py": runs("1.12")}))
 		r.add("app", "1.13", now)

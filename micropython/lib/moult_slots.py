@@ -23,7 +23,8 @@ class Slots:
 
     def lists(self, slot, path, below=False):
         """Reports whether a slot's manifest has a file, or one below a folder. It is read a line at a time."""
-        start = ('{"path":' + json.dumps(path)[:-1] + ("/" if below else '",')).encode()
+        quoted = json.dumps(path).replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")  # the form that a manifest has
+        start = ('{"path":' + quoted[:-1] + ("/" if below else '",')).encode()
         if kind(slot + "/.manifest") == "file":
             with open(slot + "/.manifest", "rb") as f:
                 for line in f:

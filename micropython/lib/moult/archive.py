@@ -18,6 +18,11 @@ class BadArchive(Error):
     transient = True
 
 
+def quote(text):
+    """Writes a text as docs/formats.md has it in a manifest."""
+    return json.dumps(text).replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
 class Body(io.IOBase):
     """The deflated bytes, which the interpreter takes one by one."""
 
@@ -115,10 +120,10 @@ def unpack(body, folder, slot, head):
             last = path
             if manifest is None:
                 manifest = open(slot + "/.manifest", "w")
-                manifest.write('{"module":%s,"version":%s' % (json.dumps(head[0]), json.dumps(head[1])))
+                manifest.write('{"module":%s,"version":%s' % (quote(head[0]), quote(head[1])))
                 for key, value in (("repository", head[2]), ("commit", commit)):
                     if value:
-                        manifest.write(',"%s":%s' % (key, json.dumps(value)))
+                        manifest.write(',"%s":%s' % (key, quote(value)))
                 manifest.write(',"files":[\n')
             if path in (".version", ".manifest"):
                 yield from each(len)
@@ -141,7 +146,7 @@ def unpack(body, folder, slot, head):
             if os.stat(to)[6] != size:
                 raise Error("%s: length: got %d, want %d" % (path, os.stat(to)[6], size))
             comma, found = ",\n" if count else "", hexlify(digest.digest()).decode()
-            manifest.write('%s{"path":%s,"length":%d,"sha256":"%s"%s}' % (comma, json.dumps(path), size, found, executable))
+            manifest.write('%s{"path":%s,"length":%d,"sha256":"%s"%s}' % (comma, quote(path), size, found, executable))
             count += 1
             total += size
         while fill():  # to the end, so that a cut is seen

@@ -1,93 +1,105 @@
-"""A manifest is held to its form, byte for byte (docs/formats.md, Manifest), a line at a time."""
+"""A manifest is held to its form, byte for byte (docs/formats.md, Manifest); and what of its files the board has is copied."""
 
+from binascii import hexlify, unhexlify
 import json
+import os
 
-from moult.pack import Lines
+import moult_boot as boot
+from moult.pack import digest_of, read, write
 from moult.repository import Refused
+from moult.staging import files
 
 
-def _quote(text):
-    return json.dumps(text).replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+def _quote(path):
+    """Writes a text as Go's encoder does; TypeError where it is none."""
+    return json.dumps(path + "").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def _form(line, fields, object):
-    """Holds a line to the one form that its fields have; ValueError where they are others."""
-    parts = []
-    for key in fields:
-        if key in object:
-            value = object[key]
-            parts.append('"%s":%s' % (key, "true" if value is True else _quote(value) if isinstance(value, str) else "%d" % value))
-    if line != "{" + ",".join(parts):
-        raise ValueError("got another form than docs/formats.md has it")
+def _clean(path):
+    """Returns a path; it is refused where it could leave the slot, or is one of the updater's own."""
+    bad = len(path.encode()) > 1024 or min(path + " ") < " " or "\x7f" in path or path in (".version", ".manifest", "..version.new", ".version.new")
+    for part in path.split("/"):
+        if bad or part in ("", ".", "..", ".moult-carry", ".carry") or len(part.encode()) > 255:
+            raise Refused("path", "manifest: got the path %r" % path[:64])
+    return path
 
 
-def head(line):
-    """Reads a manifest's first line: the module and the version."""
-    try:
-        h = json.loads(line + b"]}")
-        if line[-11:] != b',"files":[\n':
-            raise ValueError("got no files")
-        _form(line[:-11].decode(), ("module", "version", "repository", "commit"), h)
-        return h["module"], h["version"]
-    except (ValueError, KeyError, TypeError) as e:
-        raise Refused("format", "manifest: %s" % e)
-
-
-def check_path(path):
-    """Refuses a path that could leave the slot, or that is one of the updater's own."""
-    parts = path.split("/")
-    if len(path) > 1024 or "" in parts or "." in parts or ".." in parts or any(c < " " or c == "\x7f" for c in path):
-        raise Refused("path", "got the path %r, want a clean one below the module's directory" % path[:64])
-    if path in (".version", ".manifest", "..version.new", ".version.new") or ".moult-carry" in parts or ".carry" in parts:
-        raise Refused("path", "got the path %s, which is the updater's own" % path)
-
-
-def _check_link(path, target):
-    above = path.count("/")
-    names = False
-    for part in target.split("/"):
-        above -= part == ".."
-        if above < 0 or part in ("", ".") or part == ".." and names:
-            raise Refused("path", "%s: got a link to %r, want a clean one inside the release" % (path, target[:64]))
-        names = names or part != ".."
+def target(path, link):
+    """Returns the path that a link leads to."""
+    folder = path.split("/")[:-1]
+    while link[:3] == "../":
+        link = link[3:] if folder else ""  # which is refused
+        folder = folder[:-1]
+    return _clean("/".join(folder + [link]))
 
 
 def check(name, module, version):
-    """Holds a manifest to its form, byte for byte, and returns the number of its files, their bytes, and whether one is a link."""
-    lines = Lines(name)
+    """Holds a manifest to its form, and returns the number of its files and their bytes."""
     count = size = 0
-    links, last, ended = False, "", True
-    try:
-        got = head(lines.line)
-        while lines.next():
-            line = lines.line
-            path, link, e = lines.path, lines.link, lines.entry
-            try:
-                if not isinstance(path, str) or not isinstance(lines.length, int) or lines.length < 0 or count and not more:
-                    raise ValueError("got no file")
-                check_path(path)
-                if path.encode() <= last.encode():
-                    raise Refused("path", "manifest: got %s after %s, want each path once, in order" % (path, last))
-                more = line[-2:] == b",\n"
-                _form(line[: -3 if more else -2].decode(), ("path", "length", "sha256", "executable", "link"), e)
+    above = []  # the path before, and those that it begins with
+    with open(name, "rb") as f:
+        line = f.readline()
+        try:
+            head = json.loads(line + b"]}")
+            want = ""
+            for key in ("module", "version", "repository", "commit"):
+                if head.get(key):
+                    want += ',"%s":%s' % (key, _quote(head[key]))
+            if line.decode() != '{%s,"files":[\n' % want[1:]:
+                raise ValueError
+            line = f.readline()
+            while line != b"]}\n":
+                e = json.loads(line.rstrip(b",\n"))
+                path, length, link = _clean(e["path"]), e["length"], e.get("link")
+                for p in above:
+                    if path <= p or path.startswith(p + "/"):
+                        raise Refused("path", "manifest: got %s after %s" % (path, p))
+                while above and not path.startswith(above[-1]):
+                    above.pop()
+                above.append(path)
                 if link:
-                    if lines.digest or lines.length or "executable" in e:
-                        raise ValueError("got a link with content")
-                    _check_link(path, link)
-                elif len(lines.digest) != 64 or not all(c in "0123456789abcdef" for c in lines.digest) or e.get("executable", True) is not True:
-                    raise ValueError("got the digest %s" % lines.digest[:64])
-            except (ValueError, TypeError, AttributeError) as e:
-                raise Refused("format", "manifest: %s: %s" % (str(path)[:64], e))
-            links = links or link != ""
-            last = path
-            count += 1
-            size += lines.length
-        if lines.line != b"]}\n" or lines.file.read(1) or count and more:
-            raise Refused("format", "manifest: got no end of it")
-    finally:
-        lines.close()
-    if got[0] != module:
-        raise Refused("wrong-module", "manifest: got the module %s, want %s" % (got[0], module))
-    if got[1] != version:
-        raise Refused("mismatch", "manifest: got the version %s, want %s" % (got[1], version))
-    return count, size, links
+                    target(path, link)
+                    want = '0,"link":' + _quote(link)
+                else:
+                    digest = unhexlify(e["sha256"])
+                    if length < 0 or len(digest) != 32:
+                        raise ValueError
+                    want = '%d,"sha256":"%s"%s' % (length, hexlify(digest).decode(), ',"executable":true' if "executable" in e else "")
+                after = f.readline()
+                if line.decode() != '{"path":%s,"length":%s}%s\n' % (_quote(path), want, "" if after == b"]}\n" else ","):
+                    raise ValueError
+                line = after
+                count += 1
+                size += length
+            if f.read(1):
+                raise ValueError
+            if head["module"] != module:
+                raise Refused("wrong-module", "manifest: got %s, want %s" % (head["module"], module))
+            if head["version"] != version:
+                raise Refused("mismatch", "manifest: got %s, want %s" % (head["version"], version))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise Refused("format", "manifest: line %r" % line[:64])
+    return count, size
+
+
+def own(source, place, file):
+    """Stages a file as a copy of what the board has, whatever its name, and a link as one of what it leads to: a board's flash has no links. It
+    reports whether it did."""
+    path, length, digest, link = file
+    main, place = source.m["main"] + "/", place + "/"
+    name = main + path
+    if link:
+        name = place + target(path, link)
+        digest = digest_of(name)
+        if not digest:
+            raise boot.Error("%s: got a link to %s, which is no file before it" % (path, link))
+        length = os.stat(name)[6]
+    elif length and digest_of(name) != digest:
+        name = ""
+        for slot in (main, place):
+            for file in files(slot + ".manifest", digest.encode()):
+                if not name and digest_of(slot + file[0]) == digest:
+                    name = slot + file[0]
+    if name:
+        write(place + path, read(name) if length else (), length, digest, source.feed)
+    return name

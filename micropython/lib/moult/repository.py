@@ -35,7 +35,7 @@ class Source:
     def part(self, name, verb, *args):
         """Calls a verb of a part. What is not needed for it makes room, and so does it: no frame of a caller may still hold on to a part, or it
         stays in memory."""
-        names = "download", "http", "tls", "preset", "release", "version", "walk", "rsa", "stream", "pack", "manifest"
+        names = "download", "http", "tls", "preset", "release", "version", "walk", "rsa", "stream", "bundle", "pack", "manifest"
         moult.forget(*names)
         try:
             return getattr(getattr(moult, name), verb)(self, *args)
@@ -69,7 +69,7 @@ class Source:
                 drop()
             raise
         drop()
-        moult.forget("staging", "pack", "stream", "manifest")
+        moult.forget("staging", "pack", "manifest")
         return done
 
 
