@@ -249,6 +249,7 @@ func TestRefusedConfiguration(t *testing.T) {
 		{"no JSON", "config/moult.json", `{"modules": `, "config/moult.json: got what is no JSON"},
 		{"a list", "config/moult.json", `[]`, "want an object"},
 		{"an unknown key", "config/moult.json", `{"modules": {"app": {"url": "https://github.com/o/n", "chanel": "beta"}}}`, "modules.app.chanel: got an unknown key"},
+		{"a direct module without a source", "config/moult.json", `{"modules": {"app": {"direct": true}}, "repository": {"url": "https://o.github.io/n"}}`, "modules.app.url: got None, want a text"},
 		{"an unknown key at the top", "config/moult.json", `{"module": {}}`, "module: got an unknown key"},
 		{"no module", "config/moult.json", `{}`, "got no module"},
 		{"no url", "config/moult.json", `{"modules": {"app": {}}}`, "modules.app.url: got None, want a text"},

@@ -225,7 +225,7 @@ function shorten(texts, stay) {
           const old = f.globals.get(f.of(v)) || { stays: false };
           const plain = n.name === "ImportStatement" && !imports(f, n).module && !imports(f, n).names.some((x) => x.as && x.as.from === v.from);
           const constant = n.name === "AssignStatement" && n.lastChild.name === "CallExpression" && f.of(n.lastChild).startsWith("const(");
-          old.stays = old.stays || plain || constant || n.name === "ClassDefinition" || (stay.includes(f.module) && !f.of(v).startsWith("_"));
+          old.stays = old.stays || plain || constant || f.of(v) === "const" || n.name === "ClassDefinition" || (stay.includes(f.module) && !f.of(v).startsWith("_"));
           f.globals.set(f.of(v), old);
         }
       }
@@ -297,6 +297,10 @@ function shorten(texts, stay) {
     for (const n of walk(f.tree)) {
       if (n.name === "ImportStatement") {
         const { module, names } = imports(f, n);
+        if (f.of(n) === "from micropython import const") { // the compiler knows it
+          put(n, "");
+          continue;
+        }
         for (const { node, name, as } of names) {
           const from = modules.get(module);
           const there = from && from.globals.has(name) ? from.globals.get(name).as : name;

@@ -19,8 +19,8 @@ async function main() {
   // The tests' stand-ins are no package: their names are those of the firmware.
   if (texts["moult/__init__.py"]) texts = shorten(texts, ["moult", "moult.verbs", "moult_boot", "moult_journal", "moult_slots"]);
   for (const [name, text] of Object.entries(texts)) {
-    // -O3 leaves assertions and line numbers out: a board has no room for them.
-    const { status, mpy, err } = await compile(path.basename(name), text, ["-O3"]);
+    // -O3 leaves assertions and line numbers out: a board has no room for them. The file goes by a name that its module has anyway.
+    const { status, mpy, err } = await compile(path.basename(name), text, ["-O3", "-s", path.basename(name, ".py")]);
     if (status !== 0 || !mpy) throw new Error(`${name}: ${err}\n${text}`);
     const out = path.join(to, name.replace(/\.py$/, ".mpy"));
     fs.mkdirSync(path.dirname(out), { recursive: true });

@@ -14,7 +14,7 @@ class Feed:
         try:
             n = self.z.readinto(into[: self.left])
         except (OSError, EOFError, ValueError) as e:
-            raise Refused("format", "bundle: %r" % e)
+            raise Refused("format", "bundle: deflate: %r" % e)
         self.left -= n
         return n
 

@@ -55,13 +55,11 @@ def load():
 def add(c, name, m, where):
     """Adds a module, with all that a board needs of it."""
     keys(m, "url dir channel forge direct keep confirm trial token root run unit health asset limits", where)  # the last five for Linux alone
-    good = 0 < len(name) <= 64 and name[0] not in ".-" and name not in ("config", "conf.json")
-    for x in name:
-        good = good and (x.isalpha() or x.isdigit() or x in "._-")
-    if not good:
+    other = name.lower().strip("abcdefghijklmnopqrstuvwxyz0123456789._-")
+    if not name or other or len(name) > 64 or name[0] in ".-" or name in ("config", "conf.json"):
         wrong(where[:-1], name, "a name of letters, digits and . _ -")
     m["name"] = name
-    if "url" in m or not (c["repository"] or c.get("gateway")):
+    if "url" in m or m.get("direct") or not c["repository"]:
         need(m.get("url"), str, where + "url")
     folder = m.get("dir", "main").strip("/")
     m["dir"] = "" if folder == "." else folder

@@ -17,7 +17,8 @@ def _quote(path):
 
 def _clean(path):
     """Returns a path; it is refused where it could leave the slot, or is one of the updater's own."""
-    bad = len(path.encode()) > 1024 or min(path + " ") < " " or "\x7f" in path or path in (".version", ".manifest", "..version.new", ".version.new")
+    data = path.encode() + b" "
+    bad = len(data) > 1025 or min(data) < 32 or 127 in data or path in (".version", ".manifest", "..version.new", ".version.new")
     for part in path.split("/"):
         if bad or part in ("", ".", "..", ".moult-carry", ".carry") or len(part.encode()) > 255:
             raise Refused("path", "manifest: got the path %r" % path[:64])
@@ -59,7 +60,7 @@ def check(name, module, version):
                 above.append(path)
                 if link:
                     target(path, link)
-                    want = '0,"link":' + _quote(link)
+                    want = '0,"link":%s' % _quote(link)
                 else:
                     digest = unhexlify(e["sha256"])
                     if length < 0 or len(digest) != 32:

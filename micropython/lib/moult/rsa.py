@@ -19,7 +19,7 @@ def modulus(pem):
         or not value >> 2047
         or value >> 4096
     ):
-        raise ValueError("no RSA key")
+        raise ValueError("got no RSA key")
     return der[32:-5]
 
 

@@ -7,9 +7,7 @@ def parse(text):
     text = text.split("+")[0]
     if text[:1] in "vV":
         text = text[1:]
-    end, numbers, parts, spaced = 0, [], [], ""
-    while text[end : end + 1] == "." or text[end : end + 1].isdigit():
-        end += 1
+    end, numbers, parts, spaced = len(text) - len(text.lstrip(".0123456789")), [], [], ""
     for part in text[:end].split("."):
         if not 0 < len(part) < 19:
             return None

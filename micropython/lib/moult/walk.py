@@ -30,7 +30,7 @@ def walk(source, documents, asks):
     def check(expires):
         """Refuses what has expired, by the clock or by what was seen."""
         if max(source.now, seen.get("time", "")) > expires:
-            raise Refused("expired", "%s: at %s" % (kind, expires), "check the clock; else it must be signed anew")
+            raise Refused("expired", "%s: was good until %s" % (kind, expires), "check the clock; else it must be signed anew")
 
     def read(file):
         """Reads a document that is the one wanted, and not below what was seen."""
@@ -144,7 +144,7 @@ def load(name, kind, who=None, module=""):
                 dump(data[text[2:-2]], write)
             digest = digest.digest()
             if file.read() != "}":
-                raise ValueError("got more")
+                raise ValueError("got more behind it")
         signatures = {s["keyid"]: unhexlify(s["sig"]) for s in data["signatures"]}
         if len(signatures) < len(data["signatures"]):  # TUF 4.2: a key counts once; here such a file has no good signature
             signatures = {}
@@ -198,14 +198,16 @@ def dump(value, write):
 
 def number(value):
     if not isinstance(value, int) or value < 1:  # True is none to MicroPython
-        raise ValueError("number %r" % value)
+        raise ValueError("got the number %r" % value)
     return value
 
 
 def time(text):
     """Holds a time to the form that compares as a text."""
-    if "".join(["0" if c.isdigit() else c for c in text]) != "0000-00-00T00:00:00Z":
-        raise ValueError("time %s" % text)
+    parts = text[:4], text[5:7], text[8:10], text[11:13], text[14:16], text[17:19]  # a character alone would become a name that stays
+    digits = "".join(parts)
+    if len(digits) != 14 or not digits.isdigit() or "%s-%s-%sT%s:%s:%sZ" % parts != text:
+        raise ValueError("got the time %s" % text)
     return text
 
 
