@@ -38,7 +38,7 @@ func evalIn(t *testing.T, which, script string, data any) string {
 // runIn runs a script's file in an interpreter, with the package on its path; the paths that it is given are its arguments.
 func runIn(t *testing.T, which, script string, paths ...string) string {
 	t.Helper()
-	ctx, stop := context.WithTimeout(t.Context(), patience)
+	ctx, stop := context.WithTimeout(t.Context(), 5*patience) // all vectors of the chain, in the slowest
 	defer stop()
 	if slices.Contains(words, which) {
 		b := newBoard(t, which)
