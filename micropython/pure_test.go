@@ -20,8 +20,9 @@ import (
 	"moult/source/sourcetest"
 )
 
-// newest is MicroPython's newest release, as WebAssembly from npm: it has no sockets, and runs the cases that need none.
-const newest = "@micropython/micropython-webassembly-pyscript"
+// wasm are other releases of MicroPython, the oldest that the package is for to the newest, as WebAssembly from npm: they have no sockets,
+// and run the cases that need none. The first has no deflate yet. Between 1.20 and 1.23 npm has builds of what became the next release.
+var wasm = []string{"micropython-1.20", "micropython-1.22", "micropython-1.23", "@micropython/micropython-webassembly-pyscript"}
 
 // evalIn runs a script in an interpreter, by its words or its package, with the package on its path; data is what the script
 // finds in the variable DATA. It returns what was printed.
@@ -29,30 +30,37 @@ func evalIn(t *testing.T, which, script string, data any) string {
 	t.Helper()
 	encoded, err := json.Marshal(data)
 	must(t, err)
-	text := "import json\nDATA = json.loads(" + pythonText(string(encoded)) + ")\n" + script
+	file := filepath.Join(t.TempDir(), "script.py")
+	must(t, os.WriteFile(file, []byte("import json\nDATA = json.loads("+pythonText(string(encoded))+")\n"+script), 0o600))
+	return runIn(t, which, file)
+}
+
+// runIn runs a script's file in an interpreter, with the package on its path; the paths that it is given are its arguments.
+func runIn(t *testing.T, which, script string, paths ...string) string {
+	t.Helper()
+	ctx, stop := context.WithTimeout(t.Context(), 5*patience) // all vectors of the chain, in the slowest
+	defer stop()
 	if slices.Contains(words, which) {
 		b := newBoard(t, which).readable()
-		file := filepath.Join(t.TempDir(), "script.py")
-		must(t, os.WriteFile(file, []byte(text), 0o600))
-		end, out := b.run(t.Context(), file)
+		b.heap = "2M"
+		end, out := b.run(ctx, append([]string{script}, paths...)...)
 		if end != 0 {
 			t.Fatalf("status %d:\n%s", end, out)
 		}
 		return out
 	}
-	// There is no file system below it: the package's files are put into its own.
-	var setup strings.Builder
-	setup.WriteString("import os, sys\nfor d in ('lib', 'lib/moult'):\n    try:\n        os.mkdir(d)\n    except OSError:\n        pass\n")
-	files := packageFiles(t)
-	for _, name := range []string{"moult_boot.py", "moult_journal.py", "moult_slots.py", "moult/__init__.py", "moult/version.py", "moult/archive.py"} {
-		fmt.Fprintf(&setup, "with open('lib/%s', 'w') as f:\n    f.write(%s)\n", name, pythonText(files[name]))
-	}
-	setup.WriteString("sys.path.insert(0, 'lib')\n")
+	// There is no file system below it: all is copied into its own.
+	text, err := os.ReadFile(script)
+	must(t, err)
+	arguments, err := json.Marshal(append([]string{script}, paths...))
+	must(t, err)
 	file := filepath.Join(t.TempDir(), "script.py")
-	must(t, os.WriteFile(file, []byte(setup.String()+text), 0o600))
-	ctx, stop := context.WithTimeout(t.Context(), patience)
-	defer stop()
-	out, err := exec.CommandContext(ctx, "node", "tests/wasm.mjs", "../testdata/npm/node_modules/"+which, file).CombinedOutput()
+	must(t, os.WriteFile(file, append([]byte("import sys, port\nsys.argv[:] = "+string(arguments)+"\n"), text...), 0o600))
+	args := []string{"tests/wasm.mjs", "../testdata/npm/node_modules/" + which, file, "lib=/lib", "tests/wasm=/lib"}
+	for _, path := range paths {
+		args = append(args, path+"="+path)
+	}
+	out, err := exec.CommandContext(ctx, "node", args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v (npm's packages are installed by make deps)\n%s", err, out)
 	}
@@ -66,7 +74,7 @@ func pythonText(text string) string {
 }
 
 func everywhere(t *testing.T, test func(t *testing.T, which string)) {
-	for _, which := range append(slices.Clone(words), newest) {
+	for _, which := range slices.Concat(words, wasm) {
 		t.Run(which, func(t *testing.T) { test(t, which) })
 	}
 }
@@ -112,7 +120,7 @@ for a in DATA["Versions"]:
 			t.Errorf("got %q, want %q as in Go", got[min(i, len(got)-1)], wanted[i])
 		}
 	}
-	for _, which := range []string{"64", newest} {
+	for _, which := range append([]string{"64"}, wasm...) {
 		if again := evalIn(t, which, strings.ReplaceAll(`
 from moult.version import compare, allows
 for a in DATA["Versions"]:
@@ -171,7 +179,7 @@ func TestArchive(t *testing.T) {
 	must(t, err)
 	everywhere(t, func(t *testing.T, which string) {
 		out := evalIn(t, which, `
-import io, os
+import io, os, sys
 from binascii import a2b_base64
 import moult_boot as boot
 from moult.archive import unpack
@@ -194,6 +202,10 @@ def get(data):
             pass
     except boot.Error as e:
         return None
+    except EOFError:
+        if len(data) >= 10 or sys.implementation[1] >= (1, 21):
+            raise
+        return None  # uzlib reads gzip's head at once
     with open("slot/.manifest") as f:
         return f.read()
 

@@ -90,11 +90,9 @@ func TestRSA(t *testing.T) {
 	must(t, err)
 	file := filepath.Join(t.TempDir(), "cases.json")
 	must(t, os.WriteFile(file, data, 0o600))
-	eachWord(t, func(t *testing.T, word string) {
-		b := newBoard(t, word).readable()
-		b.heap = "1M"
-		if end, out := b.run(t.Context(), abs(t, "tests/rsa.py"), file); end != 0 || out != fmt.Sprintf("cases %d\n", len(cases)) {
-			t.Errorf("status %d, want %d cases and no word more\n%s", end, len(cases), out)
+	everywhere(t, func(t *testing.T, which string) {
+		if out := runIn(t, which, abs(t, "tests/rsa.py"), file); out != fmt.Sprintf("cases %d\n", len(cases)) {
+			t.Errorf("want %d cases and no word more\n%s", len(cases), out)
 		}
 	})
 }
