@@ -179,7 +179,7 @@ func TestArchive(t *testing.T) {
 	must(t, err)
 	everywhere(t, func(t *testing.T, which string) {
 		out := evalIn(t, which, `
-import io, os, sys
+import io, os
 from binascii import a2b_base64
 import moult_boot as boot
 from moult.archive import unpack
@@ -202,10 +202,6 @@ def get(data):
             pass
     except boot.Error as e:
         return None
-    except EOFError:
-        if len(data) >= 10 or sys.implementation[1] >= (1, 21):
-            raise
-        return None  # uzlib reads gzip's head at once
     with open("slot/.manifest") as f:
         return f.read()
 

@@ -23,6 +23,18 @@ def quote(text):
     return json.dumps(text).replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
+def inflate(body):
+    """Returns a reader of what gzip has packed."""
+    try:
+        from deflate import GZIP, DeflateIO
+
+        return DeflateIO(body, GZIP, 15)
+    except ImportError:  # before 1.21
+        from uzlib import DecompIO
+
+        return DecompIO(body, 31)  # which reads gzip's head at once
+
+
 class Body(io.IOBase):
     """The deflated bytes, which the interpreter takes one by one."""
 
@@ -42,20 +54,14 @@ class Body(io.IOBase):
 def unpack(body, folder, slot, head):
     """Unpacks what is below folder into slot, which must be there and empty, and writes its manifest. head is the module, version and
     repository. It is a generator that yields 0 between blocks, and returns the number of files and their bytes."""
-    body = Body(body)
-    try:
-        from deflate import GZIP, DeflateIO
-
-        z = DeflateIO(body, GZIP, 15)
-    except ImportError:  # before 1.21
-        from uzlib import DecompIO
-
-        z = DecompIO(body, 31)
+    body, z = Body(body), None
     block, size, count, total = bytearray(_BLOCK), 0, 0, 0
 
     def fill():
         """Reads a block; the interpreter proves the checksum at the end."""
+        nonlocal z
         try:
+            z = z or inflate(body)
             return z.readinto(block)
         except (EOFError, OSError, ValueError) as e:
             raise BadArchive("the archive is broken or cut: %r" % e)
