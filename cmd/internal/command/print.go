@@ -52,7 +52,7 @@ func (p *printer) tell(e update.Event) {
 		if e.Requests > 0 {
 			text += fmt.Sprintf(", from %s received in %s", size(e.Received), update.Plural(e.Requests, "request"))
 		} else {
-			text += " read from a folder"
+			text += ", without a request"
 		}
 		p.line(e.Module, text)
 	default:
