@@ -256,6 +256,13 @@ func TestRefusedConfiguration(t *testing.T) {
 	tests := []struct{ name, file, config, want string }{
 		{"no JSON", "config/moult.json", `{"modules": `, "config/moult.json: got what is no JSON"},
 		{"a list", "config/moult.json", `[]`, "want an object"},
+		{"a text for a list", "config/moult.json", `{"modules": {"app": {"url": "https://github.com/o/n", "keep": "secrets.py"}}}`, "modules.app.keep: got 'secrets.py', want a list"},
+		{"starts that are a text", "config/moult.json", `{"modules": {"app": {"url": "https://github.com/o/n", "trial": {"starts": "3"}}}}`, "modules.app.trial.starts: got '3', want a number"},
+		{"no start", "config/moult.json", `{"modules": {"app": {"url": "https://github.com/o/n", "trial": {"starts": 0}}}}`, "modules.app.trial.starts: got 0, want at least 1"},
+		{"a text for true", "config/moult.json", `{"modules": {"app": {"url": "https://github.com/o/n", "confirm": "false"}}}`, "modules.app.confirm: got 'false', want true or false"},
+		{"a channel that is a number", "config/moult.json", `{"modules": {"app": {"url": "https://github.com/o/n", "channel": 5}}}`, "modules.app.channel: got 5, want a text"},
+		{"a zone of the list's own", "config/moult.json", `{"timezone": "5:30", "modules": {"app": {"url": "https://github.com/o/n"}}}`, "timezone: got '5:30'"},
+		{"a zone that is none", "config/moult.json", `{"timezone": "+25:00", "modules": {"app": {"url": "https://github.com/o/n"}}}`, "timezone: got '+25:00'"},
 		{"an unknown key", "config/moult.json", `{"modules": {"app": {"url": "https://github.com/o/n", "chanel": "beta"}}}`, "modules.app.chanel: got an unknown key"},
 		{"a direct module without a source", "config/moult.json", `{"modules": {"app": {"direct": true}}, "repository": {"url": "https://o.github.io/n"}}`, "modules.app.url: got None, want a text"},
 		{"an unknown key at the top", "config/moult.json", `{"module": {}}`, "module: got an unknown key"},

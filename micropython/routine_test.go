@@ -1,6 +1,7 @@
 package micropython_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -34,6 +35,7 @@ for _ in range(MINUTES):
 		{"only at the start", `{}`, "600", "", nil, ""},
 		{"at intervals", `{"every": "2h"}`, "500", "", nil, "14:00 checked,16:00 checked,18:00 checked,20:00 checked"},
 		{"within the window", `{"every": "6h", "window": "23:00-01:00"}`, "1500", "", nil, "23:00 checked"},
+		{"within the window, after midnight", `{"every": "13h", "window": "11:50-01:10"}`, "800", "", nil, "01:00 checked"},
 		{"after failures, with growing waits", `{}`, "60", "", sourcetest.Status(500),
 			strings.Repeat("12:00 failed,", 7) + "12:00 failed"}, // after 15 s, 45 s, 1:45, 3:45, 7:45, 15:45, 30:45 and 45:45
 		{"a restart every day", `{"restart": "03:00"}`, "1500", "", nil, "03:00 restarting"},
@@ -79,6 +81,64 @@ func TestPowerOnOnly(t *testing.T) {
 			if got := len(f.Requests()); got != want {
 				t.Errorf("reset cause %s: got %d requests, want %d", cause, got, want)
 			}
+		}
+	})
+}
+
+// TestUpdaterBesideAWindow updates the updater outside of the window, as a person may: a round confirms it all the same.
+func TestUpdaterBesideAWindow(t *testing.T) {
+	eachWord(t, func(t *testing.T, word string) {
+		f := sourcetest.NewForge(t, forge.GitHub, false)
+		good := packageFiles(t)
+		b := newBoard(t, word)
+		b.path, b.world["year"] = "", 2026 // the stand-in's clock is at noon
+		b.installPackage("updater/main")
+		b.write("updater/main/.version", "1.0")
+		b.write("updater/main/.manifest", manifestOf("updater", "1.0", good))
+		b.installRecovery()
+		b.write("boot.py", "import moult_boot\nmoult_boot.start('updater')\ndel moult_boot\n")
+		b.write("config/moult.json", fmt.Sprintf(`{"check": {"window": "23:00-01:00"}, "modules": {"updater": {"url": "%s/owner/updater", "forge": "github"}}}`, f.URL))
+		f.Put("owner/updater", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("1.1", "main", with(good, map[string]string{"moult/x.py": "1"}))}})
+		b.write("main.py", "import moult\nmoult.update('updater')\n")
+		if end, out := b.start(); end != wasReset {
+			t.Fatalf("status %d\n%s", end, out)
+		}
+		b.cause = "5"
+		b.write("main.py", "import moult\nmoult.run()\n")
+		b.start()
+		b.wantHistory("switched updater 1.1", "confirmed updater 1.1")
+	})
+}
+
+// TestPowerOnAgain restarts for one module while another failed: that one is asked again, though the power did not come on.
+func TestPowerOnAgain(t *testing.T) {
+	eachWord(t, func(t *testing.T, word string) {
+		b, f := directBoard(t, word, forge.GitHub, "")
+		b.write("config/moult.json", fmt.Sprintf(`{"check": {"on": "power-on"}, "modules": {"app": {"url": "%[1]s/owner/app", "forge": "github"}, "bad": {"url": "%[1]s/owner/bad", "forge": "github"}}}`, f.URL))
+		f.Put("owner/app", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("1.0", "main", map[string]string{"app.py": "x"})}})
+		b.start()
+		b.cause = "5"
+		f.Put("owner/bad", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("1.0", "main", map[string]string{"app.py": "x"})}})
+		b.start()
+		if got := b.tree("bad/main")[".version"]; got != "1.0" {
+			t.Errorf("got the version %q of what failed before the restart, want 1.0", got)
+		}
+	})
+}
+
+// TestApplicationHasAPartsName has a module of the application by the name of a part of the updater.
+func TestApplicationHasAPartsName(t *testing.T) {
+	eachWord(t, func(t *testing.T, word string) {
+		b, f := directBoard(t, word, forge.GitHub, "")
+		f.Put("owner/app", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("1.0", "main", map[string]string{"app.py": "x"})}})
+		main := ""
+		for _, name := range []string{"config", "plan", "core", "direct", "begin", "github"} {
+			b.write(name+".py", "")
+			main += "import " + name + "\n"
+		}
+		b.write("main.py", main+"import moult\nprint('went', moult.run())\n")
+		if end, out := b.start(); end != wasReset {
+			t.Errorf("status %d, want an update\n%s", end, out)
 		}
 	})
 }

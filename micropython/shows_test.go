@@ -237,6 +237,7 @@ func TestMQTT(t *testing.T) {
 			{"update nobody", false, `got no module 'nobody'`},
 			{"dance", false, "got the command 'dance'"},
 			{"{broken", false, "broken JSON"},
+			{`{"command": "check", "args": ["app"]`, false, "broken JSON"},
 			{`{"command": "check", "args": "app"}`, false, "want a list of texts"},
 		} {
 			if ok, text := e.ask(test.command); ok != test.ok || !strings.Contains(text, test.text) {

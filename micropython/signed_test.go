@@ -181,6 +181,54 @@ func TestSigned(t *testing.T) {
 	})
 }
 
+// TestTrustReplaced gives a board another root of trust, and none, after a check: what the first root proved is not installed.
+func TestTrustReplaced(t *testing.T) {
+	eachWord(t, func(t *testing.T, word string) {
+		first, other := newSignedRepo(t), newSignedRepo(t)
+		first.add("app", "1.0", map[string]string{"app.py": "x"})
+		for _, test := range []struct{ name, script, reason string }{
+			{"another root", "moult.trust('new.json', replace=True)", "signature: "},
+			{"none", "import os\nfor name in os.listdir('.moult/trust'):\n    os.remove('.moult/trust/' + name)", "untrusted: "},
+		} {
+			b := newBoard(t, word)
+			first.follow(b, "")
+			root, err := os.ReadFile(filepath.Join(other.dir, "metadata/1.root.json"))
+			must(t, err)
+			b.write("new.json", string(root))
+			b.eval("import moult\nmoult.check()\n" + test.script)
+			b.write("main.py", "import moult\nprint('went', moult.run())\n")
+			_, out := b.start()
+			if got := b.tree("app/main"); len(got) > 0 || !strings.Contains(out, test.reason) {
+				t.Errorf("%s: got %q installed, want nothing and %q\n%s", test.name, got, test.reason, out)
+			}
+		}
+	})
+}
+
+// TestRescueAfterAFailure breaks each module's bundle: single requests bring what they can, also after another module failed.
+func TestRescueAfterAFailure(t *testing.T) {
+	eachWord(t, func(t *testing.T, word string) {
+		r := newSignedRepo(t)
+		r.add("aaa", "1.0", map[string]string{"a.py": "only in aaa"})
+		r.add("app", "1.0", map[string]string{"app.py": strings.Repeat("text that takes some bytes\n", 200)})
+		digest := digestOf("only in aaa")
+		must(t, os.Remove(filepath.Join(r.dir, "files", digest[:2], digest)))
+		for _, module := range []string{"aaa", "app"} {
+			name := filepath.Join(r.dir, "bundles", module, "stable.bundle")
+			data, err := os.ReadFile(name)
+			must(t, err)
+			must(t, os.WriteFile(name, data[:len(data)*3/4], 0o644))
+		}
+		b := newBoard(t, word)
+		r.follow(b, "")
+		b.write("config/moult.json", fmt.Sprintf(`{"modules": {"aaa": {}, "app": {}}, "repository": {"url": %q}}`, r.URL))
+		_, out := b.start()
+		if b.tree("app/main")[".version"] != "1.0" || b.tree("aaa/main")[".version"] != "" {
+			t.Errorf("want app by single requests, and aaa failed\n%s", out)
+		}
+	})
+}
+
 // TestStick takes releases from files that somebody copied to the board: no server is asked, and what is not for it is refused.
 func TestStick(t *testing.T) {
 	eachWord(t, func(t *testing.T, word string) {

@@ -12,6 +12,7 @@ import time
 
 from micropython import const
 
+feed = None  # a watchdog's, which is fed while large files are carried over
 _RESERVE = const(16384)  # bytes left free: room for the journal, and for the application to go on
 
 
@@ -129,11 +130,14 @@ def modules():
         return []
 
 
-def start(updater="moult", alarm=True):
+def start(updater="moult", alarm=True, watchdog=None):
     """Call it first in boot.py: recovers every module, counts the starts of a trial, and goes back where they are used up.
-    updater names the module that has the package in it, if one does: it is put on the path. It never raises."""
+    updater names the module that has the package in it, if one does: it is put on the path. alarm says whether the board is to be
+    reset where a trial is not confirmed in time; watchdog is called while much is copied. It never raises."""
+    global feed
     import sys
 
+    feed = watchdog
     try:
         for module in modules():
             if load(module).get("step"):

@@ -3,6 +3,7 @@
 import json
 import os
 
+import moult_boot
 from micropython import const
 from moult_boot import Error, kind, load, makedirs, modules, now, parent, places, remove_tree, room, save, version, write
 from moult_journal import record
@@ -106,6 +107,8 @@ class Slots:
                     while part:
                         w.write(part)
                         part = r.read(512)
+                        if moult_boot.feed:
+                            moult_boot.feed()
                 os.rename(beside, to)  # until now the release's file of that name stands there: never neither
 
     def _free(self, path, old, new, move):

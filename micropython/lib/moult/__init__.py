@@ -19,7 +19,7 @@ def __getattr__(name):
 
     verb = name in ("start", "failed", "check", "update", "trust", "confirm", "rollback", "watch", "poll")
     part = "moult." + ("verbs" if verb else name)
-    if name[0] == "_" or name in sys.modules:
+    if name[0] == "_":
         raise AttributeError(name)
     __import__(part)
     part = sys.modules[part]

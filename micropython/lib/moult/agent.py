@@ -55,6 +55,8 @@ class Agent:
             yield from self.round()
         except Exception as e:
             error = e
+            if isinstance(e, ImportError):  # a part that is needed was left out, perhaps the one that would tell
+                self.say("failed", str(e))
         self.plan(error)
         return error is None
 

@@ -38,10 +38,11 @@ def first(agent):
         from moult_journal import explain, record
 
         agent.tell(record("config", {"since": boot.now()}, "failed", text=explain(e)))
-    own = back = False
+    own = back = failed = False
     try:
         for m in agent.core.modules.values():
             state = recover(agent.core, m)
+            failed = failed or "failure" in state
             own = own or state.get("step") == "trial" and agent.core.is_own(m)
             if state.pop("back", None):
                 boot.save(m["name"], state)
@@ -56,7 +57,9 @@ def first(agent):
     check = agent.config["check"]
     if agent.problem:
         return False
-    if check.get("on") == "power-on" and not came and not own:  # a round shows whether an updater on trial can still do one
+    if own:
+        return None  # a round shows whether an updater on trial can still do one
+    if check.get("on") == "power-on" and not came and not failed:
         agent.plan(None)
     elif check.get("window") and not moult.background.allowed(agent):
         agent.due = time.ticks_ms()

@@ -19,4 +19,8 @@ def install(file, replace):
     if boot.kind(DIR[:-1]):
         for name in sorted(os.listdir(DIR[:-1]), key=lambda name: name == "floor.json"):
             boot.remove_tree(DIR + name)
+    for module in boot.modules():  # nor is anything known of releases
+        state = boot.load(module)
+        if state.pop("memo", None):
+            boot.save(module, state)
     boot.write(DIR + "anchor.json", data)

@@ -24,6 +24,8 @@ def take(client, data):
         if text[0] == "{":
             try:
                 c = json.loads(text)
+                if text[-1] != "}":  # MicroPython takes what is cut for whole
+                    raise ValueError
             except ValueError:
                 raise Error('got a command that is broken JSON, want {"command": "…", "args": ["…"], "id": "…"}')
             name, args, number = c.get("command", ""), c.get("args", []), c.get("id", "")
@@ -43,6 +45,9 @@ def take(client, data):
             if known[2]:
                 client.replies.append(known[2])
             return
+    if len([1 for known in client.done if known[1]]) >= _KEPT:
+        client.replies.append(_reply(name, number, False, "busy: too many commands wait; try again later"))
+        return
     client.done.append([key, (name, args, number), None])
 
 

@@ -61,23 +61,27 @@ def add(c, name, m, where):
     m["name"] = name
     if "url" in m or m.get("direct") or not c["repository"]:
         need(m.get("url"), str, where + "url")
-    folder = m.get("dir", "main").strip("/")
+    folder = need(m.get("dir") or "main", str, where + "dir").strip("/")
     m["dir"] = "" if folder == "." else folder
     if m.get("root") and not m["dir"]:
         wrong(where + "dir", folder, "a directory such as main: the root cannot be renamed")
     m["main"] = m["dir"] if m.get("root") else name + "/main"
-    channel = m["channel"] = m.get("channel", "").strip() or "stable"
+    channel = m["channel"] = need(m.get("channel") or "stable", str, where + "channel").strip()
     if channel not in ("stable", "beta"):
         if not moult.version.terms(channel):
             wrong(where + "channel", channel, '"stable", "beta" or a version constraint such as "~> 1.2"')
     secret(m, "token")
-    m["keep"] = m.get("keep") or []
+    m["keep"] = need(m.get("keep") or [], list, where + "keep")
+    for pattern in m["keep"]:
+        need(pattern, str, where + "keep")
     trial = m.get("trial")
-    if trial is not None or m.get("confirm"):
+    if trial is not None or need(m.get("confirm") or False, bool, where + "confirm"):
         where += "trial."
         trial = trial or {}
         keys(trial, "starts within", where)
-        m["limit"], m["within"] = trial.get("starts", 3), 60
+        m["limit"], m["within"] = need(trial.get("starts", 3), int, where + "starts"), 60
+        if m["limit"] < 1:
+            wrong(where + "starts", m["limit"], "at least 1")
         if "within" in trial:
             m["within"] = moult.times.seconds(trial["within"], where + "within")
     c["modules"][name] = m
@@ -107,6 +111,8 @@ def secret(holder, key):
         try:
             with open(value["file"]) as f:
                 holder[key] = f.read().strip()
+            if not holder[key]:
+                raise KeyError
         except (OSError, KeyError):
             raise Error('%s: got no secret that can be read, want a text or {"file": NAME}' % key)
 
@@ -119,9 +125,9 @@ def keys(value, known, where):
 
 
 def need(value, type, where):
-    """Returns what must be of a type, dict or str, and no empty text."""
+    """Returns what must be of a type, and no empty text."""
     if not isinstance(value, type) or value == "":
-        wrong(where, value, "a text" if type is str else "an object")
+        wrong(where, value, {str: "a text", dict: "an object", list: "a list", int: "a number"}.get(type, "true or false"))
     return value
 
 

@@ -15,6 +15,7 @@ class Core:
 
     def __init__(self, config, tell, feed=None):
         self.config, self.tell, self.feed = config, tell, feed
+        boot.feed = feed
         self.modules = config["modules"]
         self.meter = [0, 0]
 
@@ -59,7 +60,7 @@ class Core:
                 state["memo"] = known
                 boot.save(name, state)
         source = held = state = None
-        moult.forget("proof", "repository", "direct")
+        moult.forget("proof", "repository", "direct", "staging", "pack", "manifest")
         return moult.plan.decide(self, m, version, to, downgrade)
 
     def update(self, name, to="", bundle="", downgrade=False):

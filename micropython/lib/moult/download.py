@@ -95,6 +95,7 @@ def take(source, name):
     """Puts a copy of a bundle where one is downloaded to, and returns its name."""
     drop()
     boot.makedirs(DOWNLOAD[:-1])
+    boot.room(os.stat(name)[6])
     with open(name, "rb") as f:
         return save(f, DOWNLOAD + source.name + ".part")
 

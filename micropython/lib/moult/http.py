@@ -47,7 +47,7 @@ def connect(host, port, name):
     except Exception as e:
         if sock:
             sock.close()
-        raise e if isinstance(e, Error) else NetworkError("connect to %s:%s: %s" % (host, own or port, e))
+        raise e if isinstance(e, (Error, MemoryError)) else NetworkError("connect to %s:%s: %s" % (host, own or port, e))
 
 
 class Response:

@@ -55,7 +55,7 @@ class Client:
         if "%" in user:
             users = [moult.quote.unquote(part) for part in users]
         secure = scheme == "mqtts"
-        self.sock = moult.http.connect(host, 8883 if secure else 1883, config.get("ca", "config/ca.pem") if secure else "")
+        self.sock = moult.http.connect(host, 8883 if secure else 1883, config.get("ca") or "config/ca.pem" if secure else "")
         self.sock.setblocking(False)
         moult.forget("http", "tls", "quote")
         self.data, self.retained = b"", {}

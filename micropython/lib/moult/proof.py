@@ -2,7 +2,7 @@
 One part of these is in memory at a time."""
 
 import moult_boot as boot
-from moult.repository import Refused, drop, floor
+from moult.repository import DIR, Refused, drop, floor
 
 
 def latest(source, channel, memo=None):
@@ -21,7 +21,7 @@ def latest(source, channel, memo=None):
                 if tag is not None:
                     break
             held = bundle is None
-            if held and memo[6] > max(source.now, floor().get("time", "")):
+            if held and boot.kind(DIR + "anchor.json") and memo[6] > max(source.now, floor().get("time", "")):
                 return memo[3], memo
         documents = {}
         if bundle:
@@ -29,8 +29,8 @@ def latest(source, channel, memo=None):
         releases, until = walk(source, documents, held)
         found = source.part("release", "newest", channel, releases)
         return found[0], [path, tag or "", kinds] + found + [until]
-    except boot.Error as e:
-        if not e.transient:
+    except Exception as e:
+        if not getattr(e, "transient", False):
             drop()
         raise
 

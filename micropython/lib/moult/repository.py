@@ -64,8 +64,8 @@ class Source:
             elif memo[0]:
                 bundle = self.online("bundle", memo[0], "", True)[0]
             done = yield from moult.staging.stage(self, bundle, memo[3], memo[4], memo[5], place)
-        except boot.Error as e:
-            if not e.transient:
+        except Exception as e:
+            if not getattr(e, "transient", False):
                 drop()
             raise
         drop()

@@ -50,14 +50,16 @@ def _zone(text):
     database has it), +05:30, and the few that need no rule."""
     known = "UTC 0 Etc/UTC 0 America/Sao_Paulo -3 Asia/Tokyo 9 Asia/Shanghai 8 Asia/Singapore 8 Asia/Kolkata 5:30".split()
     try:
-        if text in known:
+        if text in known[::2]:
             text = known[known.index(text) + 1]
-        elif text.startswith("Etc/GMT"):
+        elif text[:7] == "Etc/GMT":
             text = "%d" % -int(text[7:] or 0)
         elif text[0] not in "+-":
             raise ValueError
-        hours, _, minutes = text.lstrip("+-").partition(":")
+        hours, _, minutes = text[text[0] in "+-" :].partition(":")
         offset = int(hours) * 3600 + int(minutes or 0) * 60
+        if not (hours + (minutes or "0")).isdigit() or offset > 14 * 3600:
+            raise ValueError
         return -offset if text[0] == "-" else offset
     except ValueError:
         wrong("timezone", text, 'one that a board knows: "UTC", "Etc/GMT+3", "-03:00", "America/Sao_Paulo"')

@@ -77,7 +77,8 @@ def trust(file, replace=False):
     from moult.chain import install
 
     install(file, replace)
-    forget("chain", "walk", "rsa", "repository")
+    install = None
+    forget("chain", "walk", "rsa", "repository", "proof", "staging", "pack", "manifest")
 
 
 def confirm(name=None):
