@@ -63,6 +63,39 @@ func TestWatchdog(t *testing.T) {
 	})
 }
 
+// TestWatchdogBesideLargeFiles feeds a watchdog while the device's own files are carried over, in a round and at a start.
+func TestWatchdogBesideLargeFiles(t *testing.T) {
+	eachWord(t, func(t *testing.T, word string) {
+		b, f := directBoard(t, word, forge.GitHub, "")
+		f.Put("owner/app", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("1.0", "main", map[string]string{"app.py": "x"})}})
+		b.start()
+		b.write("app/main/log", strings.Repeat("x", 64<<10))
+		f.Put("owner/app", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("1.1", "main", map[string]string{"app.py": "y"})}})
+		b.write("main.py", `import moult
+fed = 0
+def feed():
+    global fed
+    fed += 1
+moult.feed = feed
+moult.listener = lambda e: print("fed", fed) if e["event"] in ("staged", "updated") else None
+moult.run()
+`)
+		_, out := b.start()
+		var staged, updated int
+		if _, err := fmt.Sscanf(out, "fed %d\nfed %d\n", &staged, &updated); err != nil || updated-staged < 128 {
+			t.Errorf("want the watchdog fed with each block of 512 bytes that is carried over\n%s", out)
+		}
+		b.write("boot.py", "import moult_boot\nfed = []\nmoult_boot.start(watchdog=lambda: fed.append(1))\nprint('fed at the start', len(fed))\n")
+		b.write("main.py", "")
+		b.write("app/next/app.py", "z")
+		b.write("app/next/.manifest", manifestOf("app", "1.2", map[string]string{"app.py": "z"}))
+		b.write(".moult/state/app.json", `{"step": "staged", "main": "app/main", "keep": [], "from": "1.1", "to": "1.2", "since": "now", "limit": null}`)
+		if _, out := b.start(); !strings.Contains(out, "fed at the start 128\n") || b.tree("app/main")[".version"] != "1.2" {
+			t.Errorf("want the watchdog fed by the recovery\n%s", out)
+		}
+	})
+}
+
 // TestTLS trusts the authorities of config/ca.pem, and none else.
 func TestTLS(t *testing.T) {
 	f := sourcetest.NewForge(t, forge.GitHub, true)

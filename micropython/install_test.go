@@ -107,3 +107,24 @@ func TestForeignNames(t *testing.T) {
 		}
 	})
 }
+
+// TestNamesThatCannotBeShort wants a refusal where the names of a .mpy could mean something else than the source's.
+func TestNamesThatCannotBeShort(t *testing.T) {
+	const script = `const { shorten } = require("../scripts/mpy-names.js");
+try { console.log(shorten({ "a.py": process.argv[1], "moult/pack.py": "" }, [])["a.py"]); } catch (e) { console.log("refused: " + e.message); }`
+	for _, test := range []struct{ name, source, want string }{
+		{"names of its own", "import os\ndef first(second):\n    return os.listdir(second)\nclass C:\n    def third(self):\n        self.fourth = first(1)\n", "def abs(all):\n    return os.listdir(all)"},
+		{"a default that is a variable", "x = 1\ndef f(y=x):\n    return y\n", "refused: a.py: a default is to be a constant"},
+		{"a lambda's", "def f(y):\n    return lambda y=y: y\n", "refused: a.py: a default is to be a constant"},
+		{"another's module is set", "import ntptime\nntptime.timeout = 5\n", "refused: a.py: an attribute of another's module is set"},
+		{"all of a module", "from os import *\n", "refused: a.py: a star"},
+		{"a module's name for something else", "import moult.pack as pack\nfor pack in (1, 2):\n    print(pack)\n", "refused: a: pack is a module, and something else"},
+		{"no Python", "def f(:\n", "refused: a.py: it cannot be read"},
+	} {
+		out, err := exec.Command("node", "-e", script, test.source).CombinedOutput()
+		must(t, err)
+		if !strings.Contains(string(out), test.want) {
+			t.Errorf("%s: got %q, want %q", test.name, out, test.want)
+		}
+	}
+}

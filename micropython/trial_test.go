@@ -137,6 +137,30 @@ func TestFirstReleaseFails(t *testing.T) {
 	})
 }
 
+// TestTrialBesideANetwork lets the time of a trial pass while moult waits for a network: the application gets it again, once it can run.
+func TestTrialBesideANetwork(t *testing.T) {
+	eachWord(t, func(t *testing.T, word string) {
+		b, f := directBoard(t, word, forge.GitHub, `"confirm": true`)
+		f.Put("owner/app", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("1.0", "main", map[string]string{"app.py": "x"})}})
+		b.start()
+		b.cause = "5"
+		b.write("main.py", `import machine, moult
+fired = []
+def feed():
+    if not fired:
+        fired.append(True)
+        machine.fire()
+moult.feed = feed
+moult.run()
+print("went on", len(fired))
+machine.fire()
+`)
+		if end, out := b.start(); end != wasReset || !strings.HasSuffix(out, "went on 1\n") {
+			t.Errorf("status %d, want a reset for the time behind the round alone\n%s", end, out)
+		}
+	})
+}
+
 // TestBadUpdater goes back from an updater that does not even load: the recovery stands outside it.
 func TestBadUpdater(t *testing.T) {
 	bad := map[string]map[string]string{

@@ -68,7 +68,33 @@ class File {
     this.strings = new Set();
     this.keywords = new Set();
     this.attributes = new Set();
-    for (const n of walk(this.tree)) if (n.type.isError) throw new Error(`${name}: cannot be read at ${n.from}`);
+    this.refuse(name);
+  }
+  // refuse throws at what this does not rename rightly: it is to be written otherwise.
+  refuse(name) {
+    const plain = new Set(); // modules that are not the package's own
+    for (const n of walk(this.tree)) {
+      const no = (why) => { throw new Error(`${name}: ${why}: ${this.of(n.parent || n).split("\n")[0]}`); };
+      if (n.type.isError) no("it cannot be read");
+      if (n.name === "ImportStatement") {
+        if (this.of(n).includes("*")) no("a star would bring names that nobody sees");
+        const { module, names } = imports(this, n);
+        if (!module) for (const { name: whole, as } of names) if (!/^moult/.test(whole)) plain.add(as ? this.of(as) : whole);
+      }
+      if (n.name === "ParamList") {
+        let value = false;
+        for (const c of children(n)) {
+          value = c.name === "AssignOp" ? true : this.of(c) === "," ? false : value;
+          if (value && c.name === "VariableName") no("a default is to be a constant");
+        }
+      }
+    }
+    for (const n of walk(this.tree)) {
+      for (const v of bound(this, n)) {
+        const base = v.name === "PropertyName" && v.parent.firstChild;
+        if (base && base.name === "VariableName" && plain.has(this.of(base))) throw new Error(`${name}: an attribute of another's module is set: ${this.of(n)}`);
+      }
+    }
   }
   of(node) {
     return this.text.slice(node.from, node.to);
@@ -231,6 +257,13 @@ function shorten(texts, stay) {
       }
     }
   }
+  for (const f of files) {
+    for (const n of walk(f.tree)) {
+      for (const v of n.name === "ImportStatement" ? [] : bound(f, n)) {
+        if (v.name === "VariableName" && f.aliases.has(f.of(v))) throw new Error(`${f.module}: ${f.of(v)} is a module, and something else: ${f.of(n).split("\n")[0]}`);
+      }
+    }
+  }
   // What a file imports of one that stays has its name there; what the roots import of each other, as well.
   const fixed = (name) => strings.has(name) || name.startsWith("__");
   const attributeAs = new Map();
@@ -240,7 +273,9 @@ function shorten(texts, stay) {
   for (const name of [...attributes].sort((a, b) => (uses.get(b) || 0) - (uses.get(a) || 0) || (a < b ? -1 : 1))) {
     if (fixed(name) || FOREIGN.has(name) || shared.has(name)) continue;
     while (next < POOL.length && (attributes.has(POOL[next]) || uses.has(POOL[next]))) next++;
-    attributeAs.set(name, next < POOL.length ? POOL[next++] : "a" + (next++ - POOL.length).toString(36));
+    let as = POOL[next++];
+    while (!as || (next > POOL.length && (attributes.has(as) || uses.has(as)))) as = "a" + (next++ - POOL.length).toString(36);
+    attributeAs.set(name, as);
   }
   for (const f of files) {
     const plain = new Set(); // names of variables that stay in this file: locals, builtins, what is imported as it is

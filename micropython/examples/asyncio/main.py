@@ -11,15 +11,19 @@ def temperature():
 
 
 async def application():
+    temperature()
+    moult.confirm()  # what this version is for works
     while True:
         await asyncio.sleep(1)
 
 
 async def main():
-    asyncio.create_task(application())
-    moult.confirm()  # this version works
-    await moult.watch()
+    await asyncio.gather(application(), moult.watch())
 
 
 moult.run()
-asyncio.run(main())
+try:
+    asyncio.run(main())
+except Exception as e:
+    moult.failed(e, "irrigation")  # a version on trial goes back at once
+    raise

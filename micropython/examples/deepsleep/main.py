@@ -10,5 +10,7 @@ rtc.memory(str((wakes + 1) % EVERY).encode())
 if wakes == 0:
     moult.run()
 
-moult.start("irrigation.main.app", "main")
-machine.deepsleep(10 * 60 * 1000)
+try:
+    moult.start("irrigation.main.app", "main")
+finally:
+    machine.deepsleep(10 * 60 * 1000)

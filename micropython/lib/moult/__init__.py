@@ -11,6 +11,7 @@ feed = None  # a watchdog's feed; called while moult works
 listener = print  # called with each event, a dict
 _commands = {}
 _agent = None
+working = False  # while a program waits for moult
 
 
 def __getattr__(name):
@@ -52,10 +53,11 @@ def board():
 def drive(work):
     """Runs a generator to its end, and returns what it returns; with the heap swept often, so that it stays in large pieces: moult works
     with half of the memory. Without work it is the first round of the board."""
+    global working
     import gc
     import time
 
-    before = gc.threshold()
+    before, working = gc.threshold(), True
     gc.threshold((gc.mem_alloc() + gc.mem_free()) // 16)
     try:
         work = work or board().first()
@@ -69,6 +71,7 @@ def drive(work):
     except StopIteration as e:
         return e.value
     finally:
+        working = False
         gc.threshold(before)
 
 

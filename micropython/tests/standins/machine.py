@@ -49,7 +49,8 @@ class Timer:
 
 def fire():
     """The time of all timers is over."""
-    for callback in Timer.started:
+    started, Timer.started = Timer.started, []  # a callback may start another
+    for callback in started:
         callback(None)
 
 
