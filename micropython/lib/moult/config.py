@@ -81,7 +81,7 @@ def add(c, name, m, where):
         keys(trial, "starts within", where)
         m["limit"], m["within"] = need(trial.get("starts", 3), int, where + "starts"), 60
         if m["limit"] < 1:
-            wrong(where + "starts", m["limit"], "at least 1")
+            wrong(where + "starts", m["limit"], "at least 1 start")
         if "within" in trial:
             m["within"] = moult.times.seconds(trial["within"], where + "within")
     c["modules"][name] = m
@@ -125,9 +125,9 @@ def keys(value, known, where):
 
 
 def need(value, type, where):
-    """Returns what must be of a type, and no empty text."""
+    """Returns what must be of a type, and no empty text. (A text of up to ten characters would stay in memory as a name.)"""
     if not isinstance(value, type) or value == "":
-        wrong(where, value, {str: "a text", dict: "an object", list: "a list", int: "a number"}.get(type, "true or false"))
+        wrong(where, value, {str: "a text, not empty", dict: "an object {...}", list: "a list [...]", int: "a number such as 3"}.get(type, "true or false"))
     return value
 
 
