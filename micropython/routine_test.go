@@ -85,28 +85,57 @@ func TestPowerOnOnly(t *testing.T) {
 	})
 }
 
+// ownTrial returns a board that has just switched to release 1.1 of its updater; check and module are more of the configuration.
+func ownTrial(t *testing.T, word, check, module string) *board {
+	t.Helper()
+	f := sourcetest.NewForge(t, forge.GitHub, false)
+	good := packageFiles(t)
+	b := newBoard(t, word)
+	b.path, b.world["year"] = "", 2026 // the stand-in's clock is at noon
+	b.installPackage("updater/main")
+	b.write("updater/main/.version", "1.0")
+	b.write("updater/main/.manifest", manifestOf("updater", "1.0", good))
+	b.installRecovery()
+	b.write("boot.py", "import moult_boot\nmoult_boot.start('updater')\ndel moult_boot\n")
+	b.write("config/moult.json", fmt.Sprintf(`{"check": {%s}, "modules": {"updater": {%s"url": "%s/owner/updater", "forge": "github"}}}`, check, module, f.URL))
+	f.Put("owner/updater", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("1.1", "main", with(good, map[string]string{"moult/x.py": "1"}))}})
+	b.write("main.py", "import moult\nmoult.update('updater')\n")
+	if end, out := b.start(); end != wasReset {
+		t.Fatalf("status %d\n%s", end, out)
+	}
+	b.cause = "5"
+	return b
+}
+
 // TestUpdaterBesideAWindow updates the updater outside of the window, as a person may: a round confirms it all the same.
 func TestUpdaterBesideAWindow(t *testing.T) {
 	eachWord(t, func(t *testing.T, word string) {
-		f := sourcetest.NewForge(t, forge.GitHub, false)
-		good := packageFiles(t)
-		b := newBoard(t, word)
-		b.path, b.world["year"] = "", 2026 // the stand-in's clock is at noon
-		b.installPackage("updater/main")
-		b.write("updater/main/.version", "1.0")
-		b.write("updater/main/.manifest", manifestOf("updater", "1.0", good))
-		b.installRecovery()
-		b.write("boot.py", "import moult_boot\nmoult_boot.start('updater')\ndel moult_boot\n")
-		b.write("config/moult.json", fmt.Sprintf(`{"check": {"window": "23:00-01:00"}, "modules": {"updater": {"url": "%s/owner/updater", "forge": "github"}}}`, f.URL))
-		f.Put("owner/updater", &sourcetest.Repo{Releases: []sourcetest.Release{tagged("1.1", "main", with(good, map[string]string{"moult/x.py": "1"}))}})
-		b.write("main.py", "import moult\nmoult.update('updater')\n")
-		if end, out := b.start(); end != wasReset {
-			t.Fatalf("status %d\n%s", end, out)
-		}
-		b.cause = "5"
+		b := ownTrial(t, word, `"window": "23:00-01:00"`, "")
 		b.write("main.py", "import moult\nmoult.run()\n")
 		b.start()
 		b.wantHistory("switched updater 1.1", "confirmed updater 1.1")
+	})
+}
+
+// TestUpdaterThatIsToBeConfirmed leaves the verdict to the application, where the configuration does.
+func TestUpdaterThatIsToBeConfirmed(t *testing.T) {
+	eachWord(t, func(t *testing.T, word string) {
+		b := ownTrial(t, word, "", `"confirm": true, `)
+		b.write("main.py", "import moult\nmoult.run()\n")
+		b.start()
+		b.wantHistory("switched updater 1.1")
+	})
+}
+
+// TestApplicationFailsBesideTheUpdatersTrial does not hold the application's failure against the updater.
+func TestApplicationFailsBesideTheUpdatersTrial(t *testing.T) {
+	eachWord(t, func(t *testing.T, word string) {
+		b := ownTrial(t, word, "", "")
+		b.write("main.py", "import moult\nmoult.start('missing.main.app')\n")
+		if end, out := b.start(); end != crashed || b.tree("updater/main")[".version"] != "1.1" {
+			t.Errorf("status %d, want the application's failure, and the updater still on trial\n%s", end, out)
+		}
+		b.wantHistory("switched updater 1.1")
 	})
 }
 
