@@ -61,7 +61,8 @@ def add(c, name, m, where):
     m["name"] = name
     if "url" in m or m.get("direct") or not c["repository"]:
         need(m.get("url"), str, where + "url")
-    folder = need(m.get("dir") or "main", str, where + "dir").strip("/")
+    folder = m.get("dir")
+    folder = need("main" if folder is None else folder or ".", str, where + "dir").strip("/")
     m["dir"] = "" if folder == "." else folder
     if m.get("root") and not m["dir"]:
         wrong(where + "dir", folder, "a directory such as main: the root cannot be renamed")
