@@ -71,7 +71,7 @@ func TestMpy(t *testing.T) {
 		b.write("config/moult.json", `{"modules": {"updater": {"url": "https://github.com/owner/updater"}}}`)
 		b.eval("import moult_boot\nmoult_boot.start('updater')\ndel moult_boot\nimport moult\nmoult.confirm('updater')")
 		got := b.tree("")
-		for _, name := range []string{"moult_boot", "moult_journal", "moult_slots"} {
+		for _, name := range []string{"moult_alarm", "moult_boot", "moult_journal", "moult_slots"} {
 			if got[name+".mpy"] == "" || got[name+".mpy"] != got["updater/main/"+name+".mpy"] || got[name+".py"] != "" {
 				t.Errorf("%s: want the .mpy, and the .py gone; got %q", name, slices.Sorted(maps.Keys(got)))
 			}

@@ -281,7 +281,7 @@ func (b *board) installPackage(dir string) {
 }
 
 // recovery are the files that stand beside boot.py, outside of the slots.
-var recovery = []string{"moult_boot.py", "moult_journal.py", "moult_slots.py"}
+var recovery = []string{"moult_alarm.py", "moult_boot.py", "moult_journal.py", "moult_slots.py"}
 
 // installRecovery puts what recovers the board beside its boot.py.
 func (b *board) installRecovery() {

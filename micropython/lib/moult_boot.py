@@ -1,7 +1,7 @@
 """What a board does before any module's code runs, and the few words about its flash that all of moult uses.
 
 Everything rests on two promises of littlefs: a rename is whole or not there, and a closed file stays. So a state is a file replaced by
-rename, and a switch is two renames. This file, moult_journal and moult_slots stand outside the slots and import nothing of the package, which
+rename, and a switch is two renames. This file, moult_alarm, moult_journal and moult_slots stand outside the slots and import nothing of the package, which
 uses them as well: boot.py imports the copies at the root, the package those that it came with. Each is replaced by rename, one after
 the other, so that each must work with the others' neighbouring versions: what they import of each other stays.
 Paths are relative to the root, which is the current directory at a board's start."""

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 
 import moult_boot
 from micropython import const
@@ -10,7 +9,6 @@ from moult_boot import Error, kind, load, makedirs, modules, now, parent, places
 from moult_journal import record
 
 _REASON = const(500)  # characters
-_AGAIN = const(9)  # times that a trial gets its seconds again
 
 
 class NothingToGoBackTo(Error):
@@ -286,40 +284,6 @@ def start(alarm):
         except Exception as e:
             record(module, {"since": now()}, "failed", text="recover %s: %s" % (module, e))
     if within and alarm:
+        from moult_alarm import set_alarm
+
         set_alarm(within)
-
-
-def set_alarm(seconds):
-    """Resets the board after some seconds if a trial is still not confirmed, also where the new version came back to the prompt or
-    hangs in Python: the next start goes back. What hangs below Python is for the watchdog. While moult waits for a network the
-    application cannot confirm: then it is given the time again, a bounded number of times."""
-    from machine import Timer, reset
-
-    left = _AGAIN
-
-    def late(_):
-        nonlocal left
-        moult = sys.modules.get("moult")
-        if left and getattr(moult, "working", False):
-            left -= 1
-            arm()
-            return
-        over = False
-        for module in modules():
-            state = load(module)
-            if state.get("step") == "trial":
-                over = True
-                state["starts"], state["reason"] = state["limit"], "it did not confirm itself within %ds" % state["within"]
-                save(module, state)
-        if over:
-            reset()
-
-    def arm():
-        for number in (-1, 3, 0):  # which are virtual, or there at all, differs by port
-            try:
-                Timer(number).init(mode=Timer.ONE_SHOT, period=seconds * 1000, callback=late)
-                return
-            except (ValueError, OSError, TypeError):
-                pass
-
-    arm()

@@ -9,7 +9,7 @@ import vfs
 BLOCK = 4096
 COUNT = 288
 # The names of modules that a start must load anew.
-OURS = ("moult", "irrigation", "moult_boot", "moult_journal", "moult_slots", "machine", "network")
+OURS = ("moult", "irrigation", "moult_boot", "moult_journal", "moult_slots", "moult_alarm", "machine", "network")
 
 
 class Flash:

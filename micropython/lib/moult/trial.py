@@ -34,7 +34,7 @@ def roll_back(core, name, reason):
 def renew(main):
     """Puts the confirmed updater's recovery beside boot.py, each file by a rename: the old or the new one is there, whole. One that is
     frozen, or was installed elsewhere, stays."""
-    for name in ("moult_journal", "moult_slots", "moult_boot"):
+    for name in ("moult_alarm", "moult_journal", "moult_slots", "moult_boot"):
         for old, new in ((".py", ".mpy"), (".mpy", ".py")):
             source = "%s/%s%s" % (main, name, new)
             if boot.kind(source) != "file" or not (boot.kind(name + new) or boot.kind(name + old)):
