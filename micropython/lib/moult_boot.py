@@ -141,7 +141,7 @@ def start(updater="moult", alarm=True, watchdog=None):
     try:
         for module in modules():
             if load(module).get("step"):
-                from moult_slots import start
+                from moult_alarm import start
 
                 start(alarm)
                 break

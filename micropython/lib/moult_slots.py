@@ -5,7 +5,7 @@ import os
 
 import moult_boot
 from micropython import const
-from moult_boot import Error, kind, load, makedirs, modules, now, parent, places, remove_tree, room, save, version, write
+from moult_boot import Error, kind, makedirs, now, parent, places, remove_tree, room, save, version, write
 from moult_journal import record
 
 _REASON = const(500)  # characters
@@ -263,27 +263,3 @@ def recover(module, state):
             finish_roll_back(module, state)
         except NothingToGoBackTo:
             end(module, state)  # somebody removed prev: what is main stays
-
-
-def start(alarm):
-    """Recovers every module, and counts a start of what is on trial: alarm says whether the board is to be reset where that is not
-    confirmed in time. It never raises."""
-    within = 0
-    for module in modules():
-        try:
-            state = load(module)
-            if state.get("step") not in (None, "", "trial"):
-                recover(module, state)
-            if state.get("step") == "trial":
-                state["starts"] = state.get("starts", 0) + 1
-                save(module, state)
-                if state["starts"] > state["limit"]:
-                    begin_roll_back(module, state, state.get("reason") or "it was started %d times and nothing confirmed it" % state["limit"])
-                else:
-                    within = min(within or state["within"], state["within"])
-        except Exception as e:
-            record(module, {"since": now()}, "failed", text="recover %s: %s" % (module, e))
-    if within and alarm:
-        from moult_alarm import set_alarm
-
-        set_alarm(within)
