@@ -47,21 +47,7 @@ func TestHostileArchive(t *testing.T) {
 		packed, wants = append(packed, base64.StdEncoding.EncodeToString(out.Bytes())), append(wants, test.want)
 	}
 	everywhere(t, func(t *testing.T, which string) {
-		out := evalIn(t, which, `
-import io, os
-from binascii import a2b_base64
-import moult_boot as boot
-from moult.archive import unpack
-
-class Body(io.IOBase):
-    def __init__(self, data):
-        self.data, self.at = data, 0
-    def readinto(self, into):
-        n = min(len(into), len(self.data) - self.at)
-        into[:n] = self.data[self.at : self.at + n]
-        self.at += n
-        return n
-
+		out := evalIn(t, which, archives+`
 before = sorted(os.listdir(".") + ["slot"])
 for i, data in enumerate(DATA):
     boot.remove_tree("slot")

@@ -162,6 +162,23 @@ for pattern in DATA["Patterns"]:
 	})
 }
 
+// archives begins a script that unpacks archives: what it imports, and a body as a response has one.
+const archives = `
+import io, os
+from binascii import a2b_base64
+import moult_boot as boot
+from moult.archive import unpack
+
+class Body(io.IOBase):
+    def __init__(self, data):
+        self.data, self.at = data, 0
+    def readinto(self, into):
+        n = min(len(into), len(self.data) - self.at)
+        into[:n] = self.data[self.at : self.at + n]
+        self.at += n
+        return n
+`
+
 // TestArchive unpacks an archive whole, cut at every few bytes, and with bytes changed. What is not whole is refused; what is accepted
 // is what was packed.
 func TestArchive(t *testing.T) {
@@ -178,21 +195,8 @@ func TestArchive(t *testing.T) {
 	want, err := manifest.Encode()
 	must(t, err)
 	everywhere(t, func(t *testing.T, which string) {
-		out := evalIn(t, which, `
-import io, os
-from binascii import a2b_base64
-import moult_boot as boot
-from moult.archive import unpack
+		out := evalIn(t, which, archives+`
 whole = a2b_base64(DATA.encode())
-
-class Body(io.IOBase):
-    def __init__(self, data):
-        self.data, self.at = data, 0
-    def readinto(self, into):
-        n = min(len(into), len(self.data) - self.at)
-        into[:n] = self.data[self.at : self.at + n]
-        self.at += n
-        return n
 
 def get(data):
     boot.remove_tree("slot")

@@ -60,14 +60,12 @@ const children = (node) => {
 // A File is one module: its text, its tree, what it binds, and where each name stands.
 class File {
   constructor(name, text) {
+    this.name = name;
     this.module = name.replace(/\.py$/, "").replace(/\//g, ".").replace(/\.__init__$/, "");
     this.text = text;
     this.tree = parser.parse(text).topNode;
     this.globals = new Map(); // name: {as, stays}
     this.aliases = new Map(); // name: module of ours that it is bound to, in whatever scope
-    this.strings = new Set();
-    this.keywords = new Set();
-    this.attributes = new Set();
     this.refuse(name);
   }
   // refuse throws at what this does not rename rightly: it is to be written otherwise.
@@ -264,7 +262,6 @@ function shorten(texts, stay) {
       }
     }
   }
-  // What a file imports of one that stays has its name there; what the roots import of each other, as well.
   const fixed = (name) => strings.has(name) || name.startsWith("__");
   const attributeAs = new Map();
   let next = 0;
@@ -291,7 +288,7 @@ function shorten(texts, stay) {
     }
   }
   const out = {};
-  files.forEach((f, k) => {
+  files.forEach((f) => {
     const edits = [];
     const put = (node, text) => edits.push([node.from, node.to, text]);
     const variable = new Map(); // node's place: its new name, for variables of functions
@@ -341,8 +338,8 @@ function shorten(texts, stay) {
           const there = from && from.globals.has(name) ? from.globals.get(name).as : name;
           const here = as ? f.of(as) : name;
           const owner = f.scopeOf(as || node);
-          const mine = !module && !as ? there : owner === null ? f.globals.get(here).as : here;
-          if (!module && !as) continue;
+          if (!module && !as) continue; // a module of its own name
+          const mine = owner === null ? f.globals.get(here).as : here;
           edits.push([node.from, (as || node).to, there === mine && module ? there : `${module ? there : name} as ${mine}`]);
         }
       } else if (n.name === "PropertyName") {
@@ -367,7 +364,7 @@ function shorten(texts, stay) {
       text += f.text.slice(at, from) + as;
       at = to;
     }
-    out[Object.keys(texts)[k]] = text + f.text.slice(at);
+    out[f.name] = text + f.text.slice(at);
   });
   return out;
 }

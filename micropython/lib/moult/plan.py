@@ -28,8 +28,10 @@ def decide(core, m, version, to, downgrade):
         text = ("nothing new: " if action == "nothing" else "refused: ") + why
     elif not installed:
         text = "%s can be installed" % version
+    elif action == "update":
+        text = "%s is installed, %s is new" % (installed, version)
     else:
-        text = "%s is installed, %s %s" % (installed, version if action == "update" else "to go down to", "is new" if action == "update" else version)
+        text = "%s is installed, to go down to %s" % (installed, version)
     return core.say(m, "checked", version=version, action=action, text=text, **{"from": installed})
 
 
